@@ -1,0 +1,55 @@
+"""Draws what varies per row: variables with choices or ranges, and the few-shot examples shown."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from typing import Any
+
+from sdspec.contracts import Block, StepContext
+from sdspec.rows import Reject, Row, rng
+
+
+class Vary(Block):
+    """Gives each row its own variables and examples; equal rows draw equally, wherever they stand."""
+
+    choices: Mapping[str, tuple[tuple[Any, float], ...]] = {}
+    """Variable -> (value, weight) pairs."""
+    ranges: Mapping[str, tuple[int, int]] = {}
+    """Variable -> lowest and highest whole number, both included."""
+    examples: int = 0
+    """How many examples there are to draw from."""
+    shown: int = 0
+    """How many of them a row sees."""
+
+    def reads(self) -> frozenset[str]:
+        return frozenset()
+
+    def writes(self) -> Mapping[str, str]:
+        types = {name: _type_of([value for value, _ in pairs]) for name, pairs in self.choices.items()}
+        return {**types, **dict.fromkeys(self.ranges, "int")}
+
+    async def apply(self, row: Row, context: StepContext) -> Row | Reject:
+        self.vary(row, context.name, context.spec_seed)
+        return row
+
+    def vary(self, row: Row, step: str, spec_seed: int) -> None:
+        """The row has its variables; the examples it sees are in its notes, as positions in ascending order."""
+        for name, pairs in self.choices.items():
+            draws = rng(row.id, step, name, spec_seed)
+            row.values[name] = draws.choices([value for value, _ in pairs], [weight for _, weight in pairs])[0]
+        for name, (low, high) in self.ranges.items():
+            row.values[name] = rng(row.id, step, name, spec_seed).randint(low, high)
+        if 0 < self.shown < self.examples:
+            row.notes["examples"] = _sample(rng(row.id, step, "examples", spec_seed), self.examples, self.shown)
+
+
+def _sample(draws: random.Random, count: int, shown: int) -> list[int]:
+    return sorted(draws.sample(range(count), shown))
+
+
+def _type_of(values: list[Any]) -> str:
+    names = {type(value).__name__ for value in values}
+    if names == {"int", "float"}:
+        return "float"
+    return names.pop() if len(names) == 1 and names <= {"str", "int", "float", "bool"} else "json"

@@ -1,0 +1,25 @@
+"""`sdspec show`: one run on one screen."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+from pathlib import Path
+
+import orjson
+
+from sdspec import api
+from sdspec.catalog.funnel import read_funnel
+from sdspec.cli.result import first_rows, print_show
+
+
+def main(args: argparse.Namespace) -> int:
+    """The run's funnel, reasons, samples, tokens and cost on stdout."""
+    run = api.open_run(args.run, Path(args.outputs))
+    if args.json:
+        funnel = asdict(read_funnel(run.path, args.n))
+        body = {"run": run.record(), "funnel": funnel, "rows": first_rows(run, args.n)}
+        print(orjson.dumps(body, option=orjson.OPT_INDENT_2, default=str).decode())
+    else:
+        print_show(run, args.n)
+    return 0

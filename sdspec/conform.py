@@ -1,0 +1,192 @@
+"""Checks what a model answered against the object JSON Schema of the answer; says what is wrong in our own words.
+
+The words go back to the model in a re-ask and so into journal keys: they depend on the schema and on our codes alone,
+never on a library's text.
+
+| code           | when                                                         |
+|----------------|--------------------------------------------------------------|
+| missing_column | a required column is not there                               |
+| wrong_type     | a value is of another type, not finite, or beyond 64 bits    |
+| empty_value    | a required text is blank (`minLength: 0` allows it)          |
+| not_allowed    | a value is not among those of `enum` or `const`              |
+| breaks_schema  | any other rule of the schema                                 |
+| too_deep       | lists in lists in lists, hundreds of them                    |
+
+Nothing is coerced, but numbers: JSON has one kind, so 3 is taken for a float as 3.0, and 3.0 for an int as 3.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from sdspec.contracts import Unparseable
+from sdspec.rows import canonical, valid_text
+
+if TYPE_CHECKING:
+    from jsonschema import Draft202012Validator, ValidationError
+
+_PLAIN = frozenset({"type", "items", "title", "description"})
+"""Keywords of a column that are checked here; any other one brings in jsonschema."""
+_PLAIN_OBJECT = frozenset({"type", "properties", "required", "additionalProperties", "title", "description"})
+_CODES = {"enum": "not_allowed", "const": "not_allowed", "type": "wrong_type", "required": "missing_column"}
+_PLURALS = {"string": "strings", "integer": "integers", "number": "numbers", "boolean": "booleans", "object": "objects"}
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing wrong with an answer."""
+
+    code: str
+    ask: str
+    """A sentence for the model."""
+    detail: str
+    """For people."""
+
+
+def conform(found: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any] | tuple[Fault, ...]:
+    """The schema's columns in its order, an optional one that is not there as None; or everything wrong with them.
+
+    Keys that are no columns are dropped.
+    """
+    try:
+        return _conform(found, schema)
+    except RecursionError:
+        return (Fault("too_deep", "It is nested too deeply.", "nested too deeply"),)
+
+
+def _conform(found: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any] | tuple[Fault, ...]:
+    properties: Mapping[str, Mapping[str, Any]] = schema["properties"]
+    required = frozenset(schema.get("required", ()))
+    values = {name: _settled(found[name], properties[name]) for name in properties if name in found}
+    faults = [_missing(name) for name in properties if name in required and name not in values]
+    for name, value in values.items():
+        if not _is_type(value, properties[name]):
+            words = type_words(properties[name])
+            faults.append(Fault("wrong_type", f"'{name}' must be of type {words}.", f"{name} is {_shown(value)}"))
+        elif name in required and isinstance(value, str) and not value.strip() and _needs_text(properties[name]):
+            faults.append(Fault("empty_value", f"'{name}' must not be empty.", f"{name} is blank"))
+    if not faults and not _is_plain(schema):
+        faults = [_fault(error) for error in _sorted(_validator(canonical(schema)).iter_errors(values))]
+    return tuple(faults) if faults else {name: values.get(name) for name in properties}
+
+
+def from_text(text: str, column: Mapping[str, Any]) -> Any:
+    """The value that a piece of text stands for: itself for a string column, else what it is as JSON, or itself."""
+    if column.get("type") == "string":
+        return text
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return text
+
+
+def unusable(faults: Iterable[Fault], how: str) -> Unparseable:
+    """An answer that cannot be used for these reasons; `how` ends the re-ask and says how to answer."""
+    all_faults = tuple(faults)
+    words = " ".join(fault.ask for fault in all_faults)
+    return Unparseable(
+        code=all_faults[0].code,
+        ask=f"Your answer cannot be used. {words} {how}".strip(),
+        detail="; ".join(fault.detail for fault in all_faults),
+    )
+
+
+def type_words(column: Mapping[str, Any]) -> str:
+    """A column's type for a model: `string`, `list of integers`, `integer or null`, `one of "a", "b"`."""
+    if "enum" in column:
+        return "one of " + ", ".join(canonical(value).decode() for value in column["enum"])
+    kind = column.get("type")
+    if isinstance(kind, list):
+        return " or ".join(map(str, kind))
+    if kind == "array":
+        inner = column.get("items", {}).get("type")
+        return f"list of {_PLURALS.get(inner, 'values')}" if isinstance(inner, str) else "list"
+    return kind if isinstance(kind, str) else "any JSON value"
+
+
+def _missing(name: str) -> Fault:
+    return Fault("missing_column", f"It lacks '{name}'.", f"{name} is missing")
+
+
+def _settled(value: Any, column: Mapping[str, Any]) -> Any:
+    """Numbers in the kind that the column wants, texts without lone surrogates."""
+    if isinstance(value, str):
+        return valid_text(value)
+    if isinstance(value, list):
+        return [_settled(item, column.get("items") or {}) for item in value]
+    if isinstance(value, dict):
+        inner = column.get("properties") or {}
+        return {valid_text(name): _settled(item, inner.get(name) or {}) for name, item in value.items()}
+    kinds = _kinds(column)
+    if isinstance(value, int) and not isinstance(value, bool) and "number" in kinds and "integer" not in kinds:
+        return float(value) if abs(value) < 2**1000 else math.inf
+    if isinstance(value, float) and value.is_integer() and "integer" in kinds and "number" not in kinds:
+        return int(value)
+    return value
+
+
+def _kinds(column: Mapping[str, Any]) -> Sequence[str]:
+    kinds = column.get("type", ())
+    return (kinds,) if isinstance(kinds, str) else kinds
+
+
+def _is_type(value: Any, column: Mapping[str, Any]) -> bool:
+    kinds = _kinds(column)
+    if not kinds:
+        return not isinstance(value, float) or math.isfinite(value)
+    return any(_is_kind(value, kind, column) for kind in kinds)
+
+
+def _is_kind(value: Any, kind: str, column: Mapping[str, Any]) -> bool:
+    if isinstance(value, bool):
+        return kind == "boolean"
+    if isinstance(value, int):
+        return kind in ("integer", "number") and -(2**63) <= value < 2**63
+    if isinstance(value, float):
+        return kind == "number" and math.isfinite(value)
+    if isinstance(value, list):
+        return kind == "array" and all(_is_type(item, column.get("items") or {}) for item in value)
+    if isinstance(value, str | dict):
+        return kind == ("string" if isinstance(value, str) else "object")
+    return kind == "null" and value is None
+
+
+def _needs_text(column: Mapping[str, Any]) -> bool:
+    return column.get("minLength") != 0 and not any(isinstance(one, str) and not one for one in column.get("enum", ()))
+
+
+def _is_plain(schema: Mapping[str, Any]) -> bool:
+    return schema.keys() <= _PLAIN_OBJECT and all(
+        column.keys() <= _PLAIN and (column.get("items") or {}).keys() <= {"type"}
+        for column in schema["properties"].values()
+    )
+
+
+@lru_cache(maxsize=64)
+def _validator(schema: bytes) -> Draft202012Validator:
+    from jsonschema import Draft202012Validator
+    from referencing import Registry  # an empty one: a $ref to elsewhere is not fetched
+
+    return Draft202012Validator(orjson.loads(schema), registry=Registry())
+
+
+def _sorted(errors: Iterable[ValidationError]) -> list[ValidationError]:
+    return sorted(errors, key=lambda error: (list(map(str, error.absolute_path)), str(error.validator)))
+
+
+def _fault(error: ValidationError) -> Fault:
+    code = _CODES.get(str(error.validator), "breaks_schema")
+    path = ".".join(map(str, error.absolute_path)) or "the object"
+    rule = canonical({str(error.validator): error.validator_value}).decode()
+    return Fault(code, f"'{path}' must keep to {rule}.", f"{path}: {error.message}")
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:80]}..."

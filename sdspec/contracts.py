@@ -1,0 +1,294 @@
+"""The contracts of the shelves. A part is one frozen class: its fields are its YAML keys, its file name is its `kind`.
+
+A shelf is a package of one-part modules; `registry.py` finds a part by shelf and kind. Parts hold settings only: what
+they need at run time (a connection, a process) is given to them or opened by them as a context.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pyarrow as pa
+from pydantic import BaseModel, ConfigDict, Field
+
+from sdspec.calls import Answer, Ask, HttpRequest, HttpResponse
+from sdspec.rows import Reject, Row
+
+
+class Part(BaseModel, ABC):
+    """Settings of one part; unknown keys are errors, values never change."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+    version: ClassVar[int] = 1
+    """Raised when the part's results change for the same settings; it is in every fingerprint."""
+
+    does_not_decide: ClassVar[frozenset[str]] = frozenset()
+    """Names of the fields that do not decide a row (speed, limits, keys): left out of fingerprints."""
+
+    def deciding(self) -> dict[str, Any]:
+        """The settings that decide results, as plain JSON."""
+        return self.model_dump(mode="json", exclude=set(self.does_not_decide))
+
+
+# --------------------------------------------------------------------------------------------------------- parsers
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """An answer understood: the columns, and how much had to be repaired."""
+
+    values: dict[str, Any]
+    repaired: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Unparseable:
+    """An answer that cannot be used. `code` is ours and stable (it is in re-ask messages, and so in journal keys)."""
+
+    code: str
+    """`no_json`, `missing_column`, `wrong_type`, `empty`, `cut_off` ..."""
+    ask: str
+    """What to tell the model, in our own stable words."""
+    detail: str
+    """The library's or our own message, for people only."""
+
+
+class Parser(Part):
+    """Turns a model's text into output columns."""
+
+    def problems(self, schema: Mapping[str, Any]) -> list[str]:
+        """What is wrong with the settings for an answer of this schema; without location."""
+        return []
+
+    @abstractmethod
+    def parse(self, text: str, schema: Mapping[str, Any]) -> Parsed | Unparseable:
+        """The columns that the object JSON Schema `schema` names, checked against it."""
+
+    @abstractmethod
+    def how_to_answer(self, schema: Mapping[str, Any]) -> str:
+        """The sentence that ends the prompt and says how to answer."""
+
+    def native_schema(self, schema: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """The schema to send to providers that constrain decoding; None where the answer is not JSON."""
+        return None
+
+
+# ----------------------------------------------------------------------------------------------------------- checks
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a check found. Pure data: it is journaled and kept as evidence."""
+
+    ok: bool
+    reason: str = ""
+    """A stable word where not ok, e.g. `sql_syntax`."""
+    detail: str = ""
+    """The engine's own message."""
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+    """Small JSON: the result, flags such as `nondeterministic`."""
+
+
+class Check(Part):
+    """Examines one column of a row; a row that fails is a reject."""
+
+    column: str = Field(description="The output column to examine.")
+
+    in_process: ClassVar[bool] = True
+    """False: `examine` is slow or risky and runs in a worker process; its verdicts are journaled."""
+
+    def reads(self) -> frozenset[str]:
+        """Columns that `inputs` takes from a row."""
+        return frozenset({self.column})
+
+    def problems(self, constants: Mapping[str, Any]) -> list[str]:
+        """What is wrong with the settings themselves, given the template's constant variables; without location."""
+        return []
+
+    def bound(self, constants: Mapping[str, Any]) -> Check:
+        """This check with everything it needs of the template's constant variables written into its fields."""
+        return self
+
+    @abstractmethod
+    def examine(self, value: Any) -> Verdict:
+        """The verdict on a value; a pure function of the settings and the value."""
+
+
+# ----------------------------------------------------------------------------------------------------------- dedups
+
+
+class Dedup(Part):
+    """Decides in index order, at commit, whether a row repeats an earlier kept one."""
+
+    columns: tuple[str, ...] = Field(description="Columns that together must not repeat.")
+
+    @abstractmethod
+    def index(self) -> DedupIndex:
+        """A fresh index for one run."""
+
+
+class DedupIndex(ABC):
+    """The kept rows so far, as far as a dedup must remember them."""
+
+    @abstractmethod
+    def seen(self, values: Mapping[str, Any], row: str) -> str | None:
+        """The id of the earlier row that this one repeats; None takes it in as new."""
+
+
+# ----------------------------------------------------------------------------------------------------------- blocks
+
+
+class StepContext(ABC):
+    """What a running step may do; given by the engine, one per step."""
+
+    name: str
+    spec_seed: int
+
+    @abstractmethod
+    async def ask(self, row: Row, ask: Ask, purpose: str) -> Answer:
+        """The model's answer, bought once; raises RowFatal or Transient when there is none for this row."""
+
+    @abstractmethod
+    async def verdict(self, row: Row, check: Check, value: Any) -> Verdict:
+        """The check's verdict on a value, from the journal where it has been reached before."""
+
+
+class Block(Part):
+    """A row-wise step: one row in; the row with new columns, or a reject, out."""
+
+    @abstractmethod
+    def reads(self) -> frozenset[str]:
+        """Columns that must be there."""
+
+    @abstractmethod
+    def writes(self) -> Mapping[str, str]:
+        """Columns that are there afterwards, with their types (`str`, `int`, `list[str]`, ...)."""
+
+    def asks(self) -> str | None:
+        """Name of the model that this block calls; None when it calls none."""
+        return None
+
+    @abstractmethod
+    async def apply(self, row: Row, context: StepContext) -> Row | Reject:
+        """The row afterwards."""
+
+
+# -------------------------------------------------------------------------------------------------------- providers
+
+
+class Limits(BaseModel):
+    """What an endpoint allows; null means no limit of ours."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rpm: int | None = Field(default=None, ge=1, description="Requests per minute.")
+    concurrency: int | None = Field(default=None, ge=1, description="Requests in flight.")
+
+
+Transport = Callable[[HttpRequest, float], Awaitable[HttpResponse]]
+"""Sends one request with a timeout in seconds. Raises TimeoutError or ConnectionError."""
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """An opened provider: where it is, and for providers that are not reached by HTTP how."""
+
+    base_url: str
+    secret: str = field(default="", repr=False)
+    """The API key or token, read from the environment when opened; never written anywhere."""
+    transport: Transport | None = None
+    """None: the caller's shared HTTP session."""
+
+
+class Provider(Part):
+    """Knows one kind of endpoint. Two pure functions and its credentials; the I/O stands in the caller."""
+
+    limits: Limits = Field(default=Limits(), description="Limits of the endpoint, shared by all its models.")
+
+    sampling: ClassVar[frozenset[str]] = frozenset({"temperature", "top_p", "max_tokens", "stop"})
+    """Sampling settings that the provider passes on; any other one that is set is a compile-time problem."""
+
+    model_settings: ClassVar[frozenset[str]] = frozenset()
+    """Further keys of a model that this provider understands, e.g. `path`."""
+
+    native_schema: ClassVar[bool] = True
+    """True when `Ask.schema` constrains decoding at the provider."""
+
+    reads_hints: ClassVar[bool] = False
+    """True for `fake` alone: its asks carry the row's columns and the template's `fake:` answers."""
+
+    free: ClassVar[bool] = False
+    """True when calls cost nothing (embedded, fake)."""
+
+    @abstractmethod
+    def endpoint_identity(self) -> str:
+        """What of this provider decides an answer: base URL, or region family."""
+
+    def model_identity(self, model_id: str) -> str:
+        """What stands for the model in the journal key."""
+        return model_id
+
+    def price_id(self, model_id: str) -> str | None:
+        """The model's name in the price map; None where calls are free or the price is not known."""
+        return None
+
+    def model_problems(self, model_id: str) -> list[str]:
+        """What is wrong with a model id that needs no network to know."""
+        return []
+
+    @asynccontextmanager
+    async def open(self, model_id: str, concurrency: int, say: Callable[[str], None]) -> AsyncIterator[Endpoint]:
+        """The endpoint, ready for calls; raises PrerequisiteError. `say` tells the user what takes time."""
+        raise NotImplementedError
+        yield  # pragma: no cover
+
+    @abstractmethod
+    def request(self, ask: Ask, endpoint: Endpoint) -> HttpRequest:
+        """The HTTP request that asks this."""
+
+    @abstractmethod
+    def answer(self, ask: Ask, response: HttpResponse) -> Answer:
+        """The answer in a response; raises a CallError that says what to do about a bad one."""
+
+
+# ----------------------------------------------------------------------------------------------------- out of the run
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """What export needs to know of a run, read from its folder."""
+
+    output: tuple[str, ...]
+    """Output columns in the template's order."""
+    constants: Mapping[str, Any]
+    """The template's constant variables."""
+
+
+class Packer(Part):
+    """Lays a kept row out as a training example."""
+
+    def problems(self, columns: Sequence[str], dataset: Dataset) -> list[str]:
+        """What cannot be packed, given the columns of a kept row; without location."""
+        return []
+
+    @abstractmethod
+    def pack(self, row: Mapping[str, Any], dataset: Dataset) -> dict[str, Any]:
+        """One example; the keys and their order are the file's columns."""
+
+
+class Exporter(Part):
+    """Writes packed examples as files of one format."""
+
+    suffix: ClassVar[str]
+    """`.jsonl`"""
+
+    @abstractmethod
+    def write(self, examples: pa.Table | pa.RecordBatchReader, path: Path) -> None:
+        """The file at `path`, whole or not at all; a reader is written as it streams."""
+

@@ -1,0 +1,224 @@
+"""Gets answers: journal, then slot, then provider, then journal. The one place with retries, limits and timeouts.
+
+    ask -> journal holds it? -> may this row buy? -> slot -> provider -> typed error? again, or out -> journal -> answer
+
+A purchase is a task of its own: the row that waits for it may be stopped, and the answer is still kept. The slot is
+held until the answer is durable, so that at most `concurrency` paid answers are ever at risk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from sdspec.calls import Answer, Ask
+from sdspec.contracts import Endpoint, Provider, Transport
+from sdspec.engine.controller import Closed, Controller
+from sdspec.errors import AuthExpired, BackPressure, CallError, Fatal, RowFatal, RunFatal, Transient
+from sdspec.prices import Price
+from sdspec.store.journal import Journal
+from sdspec.store.records import CallRecord, Refusal
+
+ALIKE_REFUSALS = 12
+"""So many refusals with one text and no answer yet: the request is wrong for every row."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bought:
+    """An answer or a refusal, and what it took."""
+
+    record: CallRecord
+    from_journal: bool
+    tries: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CallSettings:
+    """How long and how often a call is tried."""
+
+    timeout_s: float
+    max_tries: int
+    retry_errors: bool = False
+    """Ask again where the journal holds a refusal."""
+
+
+class Caller:
+    """Asks one endpoint."""
+
+    def __init__(
+        self,
+        provider: Provider,
+        open_endpoint: Callable[[], Awaitable[tuple[Endpoint, Transport]]],
+        controller: Controller,
+        journal: Journal,
+        settings: CallSettings,
+        price: Price | None,
+    ) -> None:
+        self._provider = provider
+        self._open_endpoint = open_endpoint
+        self._journal = journal
+        self._settings = settings
+        self._price = price
+        self._asking: Counter[bytes] = Counter()
+        self._buying: dict[bytes, asyncio.Task[Bought]] = {}
+        self._refusals: dict[str, int] = {}
+        self._proven = False
+        """This endpoint has answered, in this run or to the journal: what it refuses is the ask's fault."""
+        self._unproven: list[tuple[Ask, CallRecord]] = []
+        """Refusals before the first answer: they may be the endpoint's fault, so they are not yet journaled."""
+        self.controller = controller
+
+    async def ask(
+        self,
+        ask: Ask,
+        priority: tuple[int, int],
+        missed: Callable[[], Awaitable[None]],
+        wanted: Callable[[], bool],
+    ) -> Bought:
+        """The answer to an ask, or its refusal, durable.
+
+        `missed` is awaited before anything is bought, and nothing is sent for a row that is no longer wanted. Raises
+        Transient when a passing failure outlives its tries, RunFatal, StoreError, and Closed when nothing was sent.
+        """
+        self._asking[ask.key] += 1
+        try:
+            return await self._ask(ask, priority, missed, wanted)
+        finally:
+            self._asking[ask.key] -= 1
+            if not self._asking[ask.key]:
+                del self._asking[ask.key]
+
+    async def _ask(
+        self,
+        ask: Ask,
+        priority: tuple[int, int],
+        missed: Callable[[], Awaitable[None]],
+        wanted: Callable[[], bool],
+    ) -> Bought:
+        key = ask.key
+        if held := await self._held(key):
+            return held
+        await missed()
+        if self._asking[key] > 1 and key not in self._buying and (held := await self._held(key)):
+            return held  # another row asked the same and was served while this one waited for its turn
+        while (shared := self._buying.get(key)) is not None:
+            try:
+                return Bought((await asyncio.shield(shared)).record, from_journal=True)
+            except Closed:  # the row that bought is no longer wanted; this one may be
+                if not wanted():
+                    raise
+        task = asyncio.create_task(self._buy(ask, priority, wanted))
+        self._buying[key] = task
+        task.add_done_callback(lambda done: self._bought(key, done))
+        return await asyncio.shield(task)
+
+    async def _held(self, key: bytes) -> Bought | None:
+        record = await self._journal.get(key)
+        if record is None or (record.error and self._settings.retry_errors):
+            return None
+        self._proven = self._proven or record.answer is not None
+        return Bought(record, from_journal=True)
+
+    async def settle(self, grace_s: float) -> int:
+        """Waits for the purchases in flight, at most that long; the number that were given up."""
+        if not self._buying:
+            return 0
+        _, late = await asyncio.wait(self._buying.values(), timeout=grace_s)
+        for task in late:
+            task.cancel()
+        return len(late)
+
+    def give_up(self) -> None:
+        """The purchases in flight are dropped, paid for or not."""
+        for task in self._buying.values():
+            task.cancel()
+
+    def _bought(self, key: bytes, done: asyncio.Task[Bought]) -> None:
+        del self._buying[key]
+        if not done.cancelled():
+            done.exception()  # the rows that wait for it see it; without any, it is not worth a warning
+
+    async def _buy(self, ask: Ask, priority: tuple[int, int], wanted: Callable[[], bool]) -> Bought:
+        tries = 0
+        successes = self.controller.successes
+        while True:
+            pause_s = 0.0
+            await self._open_endpoint()
+            async with self.controller.slot(priority):
+                if not wanted():
+                    raise Closed
+                tries += 1
+                started = time.perf_counter()
+                try:
+                    answer = await self._once(ask)
+                except RowFatal as refusal:
+                    record = self._record(ask, refusal, time.perf_counter() - started)
+                    record = await self._keep_refusal(ask, record, refusal)
+                    return Bought(record, from_journal=False, tries=tries)
+                except BackPressure as pressure:
+                    tries -= 1
+                    self.controller.pressed(ask.key, pressure, pressure.retry_after_s)
+                except Transient as failure:
+                    self.controller.failed(ask.key, failure)
+                    others = self.controller.successes > successes or self.controller.only_failing(ask.key)
+                    if tries >= self._settings.max_tries and others:
+                        raise
+                    pause_s = random.uniform(0.5, 1.0) * min(20.0, 0.25 * 2 ** min(tries, 8))  # noqa: S311
+                else:
+                    latency_s = time.perf_counter() - started
+                    self.controller.succeeded(latency_s)
+                    record = await self._keep(ask, self._record(ask, answer, latency_s))
+                    return Bought(record, from_journal=False, tries=tries)
+            if pause_s:
+                await self.controller.pause(pause_s)
+
+    async def _once(self, ask: Ask) -> Answer:
+        """One request; every failure as a CallError, those of the whole run as RunFatal."""
+        endpoint, send = await self._open_endpoint()
+        request = self._provider.request(ask, endpoint)
+        try:
+            response = await send(request, self._settings.timeout_s)
+        except TimeoutError as late:
+            raise Transient("timeout", f"no answer within {self._settings.timeout_s:g} s") from late
+        except OSError as broken:
+            raise Transient("connection", str(broken) or type(broken).__name__) from broken
+        try:
+            return self._provider.answer(ask, response)
+        except Fatal as fatal:
+            raise RunFatal(f"{fatal.message} ({fatal.code})") from fatal
+        except AuthExpired as refused:
+            raise RunFatal(f"the endpoint refuses the credentials: {refused.message}") from refused
+
+    def _record(self, ask: Ask, said: Answer | CallError, latency_s: float) -> CallRecord:
+        if isinstance(said, CallError):
+            refusal = Refusal(said.code, said.message, said.status)
+            return CallRecord(ask.model.id, time.time(), latency_s, error=refusal)
+        cost = 0.0 if self._provider.free else self._price.usd(said) if self._price else None
+        return CallRecord(ask.model.id, time.time(), latency_s, answer=said, cost_usd=cost)
+
+    async def _keep(self, ask: Ask, record: CallRecord) -> CallRecord:
+        """The record that stands in the journal; another process may have bought the answer first."""
+        self._proven = True
+        stands = await self._journal.put(ask.key, record, _request(ask))
+        unproven, self._unproven = self._unproven, []
+        for earlier, refusal in unproven:
+            await self._journal.put(earlier.key, refusal, _request(earlier))
+        return stands
+
+    async def _keep_refusal(self, ask: Ask, record: CallRecord, refusal: RowFatal) -> CallRecord:
+        if self._proven:
+            return await self._journal.put(ask.key, record, _request(ask))
+        self._unproven.append((ask, record))
+        count = self._refusals[str(refusal)] = self._refusals.get(str(refusal), 0) + 1
+        if count >= ALIKE_REFUSALS:
+            raise RunFatal(f"the endpoint refused {count} requests alike and answered none: {refusal}")
+        return record
+
+
+def _request(ask: Ask) -> dict[str, object]:
+    """What was asked, for people who look at a row later."""
+    return {"call": ask.model.deciding(), "messages": list(ask.messages), "schema": ask.schema, "draw": ask.draw}

@@ -1,0 +1,182 @@
+"""Decides when a call may go out: slots by row order, requests per minute, a shared cool-down, outages.
+
+One controller stands before each endpoint. Retries wait in the same queue as new calls. What fails is typed by the
+caller; here it only changes the pace:
+
+- back-pressure: everybody pauses for the same cool-down, and the limit goes down by 15 %, once per round trip;
+- success: the limit grows again by one call per round trip;
+- nothing but failures: probe one call at a time, with longer and longer pauses, then give up (RunFatal).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from asyncio_throttle import Throttler  # type: ignore[attr-defined]  # its __init__ has no __all__
+
+from sdspec.errors import CallError, RunFatal
+
+DECREASE = 0.85
+"""Simulated against a capacity of 24: 20 to 21 stay in flight, where halving keeps 17 (design.md 2)."""
+RPM_SHARE = 0.985
+"""Of the allowed requests per minute; the server's window and ours do not begin together."""
+FIRST_PATIENCE_S = 10.0
+"""How long an endpoint that has never answered is tried: a wrong URL should show in seconds."""
+FIRST_LATENCY_S = 0.2
+"""Taken for the round trip before there has been an answer."""
+PROBE_AFTER = 16
+"""Failures in a row, with no success between, after which calls go out one at a time."""
+
+
+class Closed(Exception):
+    """The run is ending: this call was not sent."""
+
+
+class Controller:
+    """The pace of one endpoint."""
+
+    def __init__(self, concurrency: int, rpm: int | None, outage_s: float) -> None:
+        self._most = concurrency
+        self._limit = float(concurrency)
+        self._throttle = Throttler(rate_limit=max(1, int(rpm * RPM_SHARE)), period=60) if rpm else None
+        self._one_at_a_time = asyncio.Lock()
+        self._outage_s = outage_s
+        self._loop = asyncio.get_running_loop()
+        self._waiting: list[tuple[tuple[int, int], int, asyncio.Future[None]]] = []
+        self._tickets = 0
+        self._cool_until = 0.0
+        self._lowered_at = 0.0
+        self._latency_s: float | None = None
+        self._failures = 0
+        self._failing: set[bytes] = set()
+        self._failing_since: float | None = None
+        self._closed = False
+        self._closing = asyncio.Event()
+        self._wake: asyncio.TimerHandle | None = None
+        self.in_flight = 0
+        """Calls that hold a slot."""
+        self.successes = 0
+        """Answers received."""
+
+    @asynccontextmanager
+    async def slot(self, priority: tuple[int, int]) -> AsyncIterator[None]:
+        """A place in flight, rows in order first; raises Closed when the run ends before there is one."""
+        self._tickets += 1
+        granted: asyncio.Future[None] = self._loop.create_future()
+        heapq.heappush(self._waiting, (priority, self._tickets, granted))
+        self._grant()
+        try:
+            await granted
+        except asyncio.CancelledError:
+            if granted.done() and not granted.cancelled() and granted.exception() is None:
+                self._release()
+            raise
+        try:
+            if self._throttle is not None:
+                async with self._one_at_a_time, self._throttle:
+                    pass
+            if self._closed:
+                raise Closed
+            yield
+        finally:
+            self._release()
+
+    def close(self) -> None:
+        """No further call goes out; those in flight stay."""
+        self._closed = True
+        self._closing.set()
+        for _, _, granted in self._waiting:
+            if not granted.done():
+                granted.set_exception(Closed())
+        self._waiting.clear()
+
+    async def pause(self, pause_s: float) -> None:
+        """Waits outside the queue; raises Closed when the run ends meanwhile."""
+        try:
+            async with asyncio.timeout(pause_s):
+                await self._closing.wait()
+        except TimeoutError:
+            return
+        raise Closed
+
+    # ------------------------------------------------------------------------------------------- what was observed
+
+    def succeeded(self, latency_s: float) -> None:
+        """An answer came."""
+        self.successes += 1
+        self._latency_s = latency_s if self._latency_s is None else 0.9 * self._latency_s + 0.1 * latency_s
+        self._failures = 0
+        self._failing.clear()
+        self._failing_since = None
+        self._limit = min(float(self._most), self._limit + 1.0 / self._limit)
+
+    def pressed(self, key: bytes, error: CallError, retry_after_s: float | None) -> None:
+        """The endpoint asked for less; raises RunFatal when it has done nothing else for too long."""
+        now = self._loop.time()
+        round_trip = self._latency_s if self._latency_s is not None else FIRST_LATENCY_S
+        pause = 0.0
+        if retry_after_s is not None:
+            pause = retry_after_s
+        elif now - self._lowered_at > round_trip:
+            pause = random.uniform(0.5, 1.0) * round_trip  # noqa: S311  # spreads retries, decides nothing
+        if now - self._lowered_at > round_trip:
+            self._lowered_at = now
+            self._limit = max(1.0, self._limit * DECREASE)
+        self._cool_until = max(self._cool_until, now + pause)
+        self._failed(key, error, self._outage_s + pause)
+
+    def failed(self, key: bytes, error: CallError) -> None:
+        """A call failed in passing; raises RunFatal when nothing has succeeded for too long."""
+        self._failures += 1
+        if self._failures >= PROBE_AFTER:
+            steps = min(self._failures - PROBE_AFTER, 5)
+            self._cool_until = max(self._cool_until, self._loop.time() + 0.25 * 2**steps)
+        self._failed(key, error, self._outage_s if self.successes else min(self._outage_s, FIRST_PATIENCE_S))
+
+    def only_failing(self, key: bytes) -> bool:
+        """True when others succeed and this call alone fails: it is the row's fault, not the endpoint's."""
+        return self.successes > 0 and not self._failing - {key}
+
+    def _failed(self, key: bytes, error: CallError, patience_s: float) -> None:
+        now = self._loop.time()
+        self._failing.add(key)
+        if self._failing_since is None:
+            self._failing_since = now
+        if now - self._failing_since > patience_s and not self.only_failing(key):
+            raise RunFatal(
+                f"nothing succeeded for {now - self._failing_since:.0f} s; the last failure was: {error}. "
+                "What was paid for is kept; run the same command again when the endpoint is back."
+            )
+
+    # ---------------------------------------------------------------------------------------------------- slots
+
+    def _release(self) -> None:
+        self.in_flight -= 1
+        self._grant()
+
+    def _grant(self) -> None:
+        if self._closed:
+            self.close()
+            return
+        wait = self._cool_until - self._loop.time()
+        if wait > 0:
+            self._wake_in(wait)
+            return
+        limit = 1 if self._failures >= PROBE_AFTER else max(1, int(self._limit))
+        while self._waiting and self.in_flight < limit:
+            _, _, granted = heapq.heappop(self._waiting)
+            if not granted.done():
+                self.in_flight += 1
+                granted.set_result(None)
+
+    def _wake_in(self, wait_s: float) -> None:
+        if self._waiting and (self._wake is None or self._wake.cancelled() or self._wake.when() <= self._loop.time()):
+            self._wake = self._loop.call_later(wait_s + 0.001, self._woken)
+
+    def _woken(self) -> None:
+        self._wake = None
+        self._grant()

@@ -1,0 +1,166 @@
+"""Plan -> run folder: opens what a run needs, drives its rows, leaves every file whole, whatever happened."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+from sdspec.contracts import Limits
+from sdspec.engine.caller import Caller, CallSettings
+from sdspec.engine.commit import Committer
+from sdspec.engine.controller import Controller
+from sdspec.engine.endpoints import Endpoints
+from sdspec.engine.runner import Runner
+from sdspec.engine.tally import Tally
+from sdspec.engine.walk import Services
+from sdspec.engine.workers import Workers
+from sdspec.errors import StoreError
+from sdspec.plan.plan import Plan
+from sdspec.prices import price_of
+from sdspec.store.journal import Journal
+from sdspec.store.runfolder import RunFolder
+
+TICK_S = 0.2
+"""Pause between two looks at the progress."""
+FLUSH_S = 5.0
+"""Committed rows can be read from the run folder after at most this long."""
+CHECK_WORKERS = 2
+
+
+class Observer(Protocol):
+    """Sees a run go on; given by who started it."""
+
+    def tick(self, tally: Tally, in_flight: int, elapsed_s: float) -> None:
+        """Called a few times a second."""
+
+    def say(self, text: str) -> None:
+        """Something that takes time, or that the user should know."""
+
+
+class Silent:
+    """An observer that looks away."""
+
+    def tick(self, tally: Tally, in_flight: int, elapsed_s: float) -> None: ...
+
+    def say(self, text: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """How a run ended."""
+
+    status: str
+    """done, short, failed or interrupted."""
+    why: str
+    tally: Tally
+    missing: dict[str, int]
+    """Seed -> kept rows that are still wanted."""
+    rows_sha256: str
+    elapsed_s: float
+
+
+async def run_plan(
+    plan: Plan, folder: RunFolder, journal: Journal, observer: Observer, *, retry_errors: bool = False
+) -> Summary:
+    """The plan has run into the folder; everything paid for is in the journal, whatever the status."""
+    began = time.monotonic()
+    tally = Tally(wanted=plan.size)
+    committer = Committer(plan, folder, tally)
+    workers = Workers(CHECK_WORKERS)
+    async with AsyncExitStack() as stack:
+        stack.callback(workers.close)
+        endpoints = Endpoints(stack, plan.engine.concurrency, observer.say)
+        callers = _callers(plan, endpoints, journal, retry_errors)
+        services = Services(callers, journal, workers.examine, committer.called, plan.seed)
+        window = 2 * plan.engine.concurrency + 32
+        runner = Runner(plan, services, committer.commit, window, lambda: tally.latency_s / max(1, tally.made))
+        watch = asyncio.create_task(_watch(runner, committer, tally, observer, callers, began))
+        with _signals(runner, observer):
+            try:
+                surplus = await runner.run()
+            finally:
+                watch.cancel()
+    tally.surplus = surplus if runner.stopped is None else 0
+    rows_sha256 = committer.finish()
+    observer.tick(tally, 0, time.monotonic() - began)
+    status, why = runner.stopped or _ending(runner, plan)
+    missing = {_name(plan, item): count for item, count in runner.schedule.missing().items()}
+    return Summary(status, why, tally, missing, rows_sha256, time.monotonic() - began)
+
+
+def _ending(runner: Runner, plan: Plan) -> tuple[str, str]:
+    if not runner.schedule.wanted:
+        return "done", ""
+    return "short", f"{plan.max_attempts} rows were attempted, as many as workflow.max_attempts allows"
+
+
+def _name(plan: Plan, item: int) -> str:
+    return str(plan.items[item].values.get("seed", "all"))
+
+
+def _callers(plan: Plan, endpoints: Endpoints, journal: Journal, retry_errors: bool) -> dict[str, Caller]:
+    """One caller for each model that a step asks; models of one provider share its controller."""
+    settings = CallSettings(plan.engine.timeout_s, plan.engine.max_tries, retry_errors)
+    controllers: dict[str, Controller] = {}
+    callers = {}
+    for name, model in plan.models.items():
+        if model.provider_name not in controllers:
+            limits: Limits = model.provider.limits
+            most = min(plan.engine.concurrency, limits.concurrency or plan.engine.concurrency)
+            controllers[model.provider_name] = Controller(most, limits.rpm, plan.engine.outage_s)
+        price = price_of(model.provider.price_id(model.call.id))
+        callers[name] = Caller(
+            model.provider, endpoints.opener(model), controllers[model.provider_name], journal, settings, price
+        )
+    return callers
+
+
+async def _watch(
+    runner: Runner, committer: Committer, tally: Tally, observer: Observer, callers: dict[str, Caller], began: float
+) -> None:
+    flushed = time.monotonic()
+    controllers = {id(caller.controller): caller.controller for caller in callers.values()}.values()
+    while True:
+        await asyncio.sleep(TICK_S)
+        observer.tick(tally, sum(one.in_flight for one in controllers), time.monotonic() - began)
+        if time.monotonic() - flushed > FLUSH_S:
+            flushed = time.monotonic()
+            try:
+                committer.flush()
+            except StoreError as broken:
+                runner.stop("failed", str(broken))
+                return
+
+
+@contextmanager
+def _signals(runner: Runner, observer: Observer) -> Iterator[None]:
+    """SIGINT and SIGTERM end the run in order; a second one ends it now. Outside the main thread they are not ours."""
+    loop = asyncio.get_running_loop()
+    seen = 0
+
+    def interrupt() -> None:
+        nonlocal seen
+        seen += 1
+        if seen == 1:
+            observer.say("stopping: waiting for the calls in flight; once more to stop now")
+            runner.stop("interrupted", "interrupted")
+        else:
+            runner.stop("interrupted", "interrupted", grace_s=0.0)
+
+    caught = []
+    for number in (signal.SIGINT, signal.SIGTERM):
+        try:
+            loop.add_signal_handler(number, interrupt)
+            caught.append(number)
+        except (NotImplementedError, RuntimeError, ValueError):  # not the main thread, or no Unix
+            break
+    try:
+        yield
+    finally:
+        for number in caught:
+            loop.remove_signal_handler(number)

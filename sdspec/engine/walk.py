@@ -1,0 +1,151 @@
+"""One row on its way through the row-wise steps, as one coroutine without barriers."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from sdspec.calls import Answer, Ask
+from sdspec.contracts import Block, Check, StepContext, Verdict
+from sdspec.engine.caller import Bought, Caller
+from sdspec.engine.schedule import Position
+from sdspec.errors import CallError, RowFatal, Transient
+from sdspec.plan.plan import Step
+from sdspec.prompts import TextError
+from sdspec.rows import Reject, Row, canonical
+from sdspec.store.journal import Journal
+
+Outcome = tuple[Row, Reject | None]
+"""The row as far as it came, and why it ended, if it did."""
+
+
+@dataclass(slots=True)
+class Walk:
+    """A started row that is not committed yet."""
+
+    position: Position
+    outcome: Outcome | None = None
+    """None while it walks, and again when it was let go of because too many wait for an earlier row."""
+    finished: bool = False
+    bought: int = 0
+    again: bool = False
+    """It walks a second time, out of the journal, to be committed."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallLine:
+    """One line of calls.parquet."""
+
+    row: str
+    step: str
+    purpose: str
+    ask: Ask
+    bought: Bought | None
+    """None for a call that failed to the end."""
+    error: CallError | None = None
+
+
+class Examine(Protocol):
+    """Runs a check where it may run."""
+
+    async def __call__(self, check: Check, value: Any) -> Verdict: ...
+
+
+@dataclass(frozen=True)
+class Services:
+    """What walks share."""
+
+    callers: dict[str, Caller]
+    journal: Journal
+    examine: Examine
+    called: Callable[[CallLine], None]
+    spec_seed: int
+
+
+class WalkContext(StepContext):
+    """What the steps of one walk may do."""
+
+    def __init__(
+        self, walk: Walk, services: Services, missed: Callable[[], Awaitable[None]], wanted: Callable[[], bool]
+    ) -> None:
+        self.name = ""
+        self.spec_seed = services.spec_seed
+        self._walk = walk
+        self._services = services
+        self._missed = missed
+        self._wanted = wanted
+        self.step: Step | None = None
+
+    def enter(self, step: Step) -> None:
+        """The next asks and verdicts are this step's."""
+        self.step = step
+        self.name = step.name
+
+    async def ask(self, row: Row, ask: Ask, purpose: str) -> Answer:
+        assert self.step is not None
+        assert isinstance(self.step.part, Block)
+        caller = self._services.callers[self.step.part.asks() or ""]
+        try:
+            bought = await caller.ask(ask, self._walk.position, self._missed, self._wanted)
+        except Transient as failure:
+            self._services.called(CallLine(row.id, self.name, purpose, ask, None, failure))
+            raise
+        if not bought.from_journal:
+            self._walk.bought += 1
+        if not self._walk.again:
+            self._services.called(CallLine(row.id, self.name, purpose, ask, bought))
+        row.notes.setdefault("calls", []).append(ask.key.hex())
+        if (refusal := bought.record.error) is not None:
+            raise RowFatal(refusal.code, refusal.message, status=refusal.status)
+        assert bought.record.answer is not None
+        return bought.record.answer
+
+    async def verdict(self, row: Row, check: Check, value: Any) -> Verdict:
+        if check.in_process:
+            return check.examine(value)
+        key = _verdict_key(check, value)
+        if (known := await self._services.journal.get_verdict(key)) is not None:
+            return known
+        verdict = await self._services.examine(check, value)
+        if verdict.reason == "check_crashed":
+            return verdict
+        return await self._services.journal.put_verdict(key, verdict)
+
+
+async def walk_steps(row: Row, steps: Sequence[Step], context: WalkContext) -> Outcome:
+    """The row after its row-wise steps, or with the reject that ended it."""
+    for step in steps:
+        context.enter(step)
+        try:
+            reject = await _step(row, step, context)
+        except RowFatal as refusal:
+            reject = Reject(step.name, refusal.code, refusal.message)
+        except Transient as failure:
+            reject = Reject(step.name, failure.code, f"{failure.message} (the next run tries again)", durable=False)
+        except TextError as wrong:
+            reject = Reject(step.name, "render_error", f"line {wrong.line} of the prompt: {wrong.message}")
+        if reject is not None:
+            return row, reject
+    return row, None
+
+
+async def _step(row: Row, step: Step, context: WalkContext) -> Reject | None:
+    part = step.part
+    if isinstance(part, Block):
+        out = await part.apply(row, context)
+        return out if isinstance(out, Reject) else None
+    assert isinstance(part, Check)
+    value = row.values[part.column]
+    verdict = await context.verdict(row, part, value)
+    evidence = {"ok": verdict.ok, "reason": verdict.reason, "detail": verdict.detail, **verdict.evidence}
+    row.notes.setdefault("checks", {})[step.name] = evidence
+    if verdict.ok:
+        return None
+    return Reject(step.name, verdict.reason, verdict.detail, value if isinstance(value, str) else None)
+
+
+def _verdict_key(check: Check, value: Any) -> bytes:
+    kind = type(check).__module__.rpartition(".")[2]
+    return hashlib.sha256(canonical([kind, check.version, check.deciding(), value])).digest()

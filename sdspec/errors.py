@@ -1,0 +1,105 @@
+"""What can go wrong, as types: a user's problems (gathered), a row's reject, a provider's failure.
+
+    SdspecError
+    ├── SpecError           the spec or the command line is wrong: a list of Problems, exit 2
+    ├── PrerequisiteError   something must be installed, fetched or granted first: a hint says what, exit 1
+    ├── StoreError          an outputs folder or a journal that cannot be used, exit 1
+    ├── RunFatal            the run cannot go on: outage, revoked key, unknown model, exit 1
+    └── CallError           one call failed, typed by what the caller does about it
+        ├── RowFatal        this ask never gets an answer: the row is rejected, nothing is retried
+        ├── Transient       try again, with backoff; counts as a try
+        ├── BackPressure    slow down, try again; does not count as a try
+        ├── AuthExpired     credentials refused: refresh them once, then it is fatal
+        └── Fatal           every ask would fail alike: stop the run
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong with a spec, where it stands, and what to write instead."""
+
+    where: str
+    """`specs/x.yaml:12:5`, or `override 'model.top_p=2'`, or a command-line word."""
+    what: str
+    """`workflow.sise: unknown key.`: the key, then what is true of it, with the value."""
+    hint: str = ""
+    """`Did you mean 'size'? Known: ...`"""
+
+    def __str__(self) -> str:
+        return " ".join(part for part in (f"{self.where}: {self.what}", self.hint) if part)
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """The hint `Did you mean 'size'? Known: a, b.`; without a near name only what is known."""
+    names = sorted(known)
+    near = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
+    guess = f"Did you mean '{near[0]}'? " if near else ""
+    shown = ", ".join(names[:24]) + (f" and {len(names) - 24} more" if len(names) > 24 else "")
+    return f"{guess}Known: {shown or '(none)'}."
+
+
+class SdspecError(Exception):
+    """Everything sdspec raises on purpose; printed without a traceback."""
+
+
+class SpecError(SdspecError):
+    """The spec or the command line is wrong; `problems` holds every reason found."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+class PrerequisiteError(SdspecError):
+    """Something outside the spec is missing; the message says what to do."""
+
+
+class StoreError(SdspecError):
+    """The outputs folder, a run folder or the journal cannot be used; the message says why."""
+
+
+class RunFatal(SdspecError):
+    """The run cannot go on; everything paid for is in the journal, and the run can be resumed."""
+
+
+class CallError(SdspecError):
+    """One call to a provider failed."""
+
+    def __init__(self, code: str, message: str, *, status: int | None = None) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+        """Our own stable word for the reason, e.g. `content_filter`; keys and counts use it."""
+        self.message = message
+        """The provider's text, for people."""
+        self.status = status
+        """The HTTP status, where there was one."""
+
+
+class RowFatal(CallError):
+    """This ask never gets an answer (content filter, bad request, context too long)."""
+
+
+class Transient(CallError):
+    """A 5xx, a timeout, a dropped connection, a garbled body."""
+
+
+class BackPressure(CallError):
+    """The endpoint asks for less: 429, ThrottlingException."""
+
+    def __init__(self, code: str, message: str, *, status: int | None = None, retry_after_s: float | None = None):
+        super().__init__(code, message, status=status)
+        self.retry_after_s = retry_after_s
+
+
+class AuthExpired(CallError):
+    """A 401: the credentials are refused and may be stale."""
+
+
+class Fatal(CallError):
+    """A 403, an unknown model, a spent quota."""

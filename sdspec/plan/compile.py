@@ -1,0 +1,77 @@
+"""Spec -> Plan: pure passes over a draft, in the order of PASSES. No clock, no network, no disk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sdspec.errors import Problem, SpecError
+from sdspec.plan.draft import Draft
+from sdspec.plan.passes.bind_models import bind_models
+from sdspec.plan.passes.bind_parts import bind_parts
+from sdspec.plan.passes.check_columns import check_columns
+from sdspec.plan.passes.check_texts import check_texts
+from sdspec.plan.passes.fingerprint import fingerprint
+from sdspec.plan.passes.lower_workflow import lower_workflow
+from sdspec.plan.passes.read_template import read_template
+from sdspec.plan.passes.shape_output import shape_output
+from sdspec.plan.plan import Plan
+from sdspec.spec.spec import Spec
+
+PASSES = (
+    bind_parts,
+    bind_models,
+    shape_output,
+    read_template,
+    check_texts,
+    lower_workflow,
+    check_columns,
+    fingerprint,
+)
+
+ATTEMPTS_PER_ROW = 10
+"""Default of workflow.max_attempts, as rows attempted per row wanted."""
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A plan, or None and the problems; the problems of loading come first."""
+
+    plan: Plan | None
+    problems: tuple[Problem, ...]
+
+
+def compile_all(spec: Spec) -> Compiled:
+    """The plan of a spec together with every problem found in it."""
+    draft = Draft(spec)
+    for run_pass in PASSES:
+        run_pass(draft)
+    problems = (*spec.problems, *dict.fromkeys(draft.problems))
+    return Compiled(None if problems else _plan(draft), problems)
+
+
+def compile_spec(spec: Spec) -> Plan:
+    """The plan of a spec; raises SpecError with every problem, those of loading included."""
+    compiled = compile_all(spec)
+    if compiled.plan is None:
+        raise SpecError(compiled.problems)
+    return compiled.plan
+
+
+def _plan(draft: Draft) -> Plan:
+    config = draft.spec.config
+    wanted = sum(item.quota for item in draft.items)
+    return Plan(
+        id=draft.id,
+        name=config.name,
+        seed=config.seed,
+        items=draft.items,
+        steps=tuple(draft.steps),
+        models=draft.models,
+        output=draft.output,
+        columns=draft.columns,
+        constants=draft.constants,
+        exports=tuple(draft.exports),
+        max_attempts=config.workflow.max_attempts or wanted * ATTEMPTS_PER_ROW,
+        notes=(*draft.spec.notes, *draft.notes),
+        spec=draft.spec,
+    )

@@ -1,0 +1,43 @@
+"""Binds every PartSpec to its class: {kind: fake, latency_s: x} -> Fake(latency_s=x), or a located problem."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from sdspec.contracts import Check, Dedup, Exporter, Packer, Parser, Provider
+from sdspec.errors import did_you_mean
+from sdspec.plan.draft import Draft
+from sdspec.plan.plan import Export
+from sdspec.registry import find, kinds
+
+
+def bind_parts(draft: Draft) -> None:
+    """Providers, parser, checks, dedup and exports are bound."""
+    config = draft.spec.config
+    for name, key, spec in [
+        ("provider", ("provider",), config.provider),
+        *((name, ("providers", name), spec) for name, spec in config.providers.items()),
+    ]:
+        if part := draft.bind("providers", spec, key):
+            draft.providers[name] = cast(Provider, part)
+    draft.parser = cast(Parser | None, draft.bind("parsers", config.template.parse, ("template", "parse")))
+    for position, spec in enumerate(config.template.checks):
+        if part := draft.bind("checks", spec, ("template", "checks", position)):
+            draft.checks.append((position, cast(Check, part)))
+    if config.workflow.dedup is not None:
+        draft.dedup = cast(Dedup | None, draft.bind("dedups", config.workflow.dedup, ("workflow", "dedup")))
+    for name, spec in (config.evaluation or {}).items():
+        draft.bind("judges", spec, ("evaluation", name))
+    _bind_exports(draft)
+
+
+def _bind_exports(draft: Draft) -> None:
+    for name, export in draft.spec.config.export.items():
+        key = ("export", name)
+        packer = draft.bind("packers", export.packer, (*key, "packer"))
+        if export.format not in kinds("exporters"):
+            hint = did_you_mean(export.format, kinds("exporters"))
+            draft.problem((*key, "format"), f"no exporter for {export.format!r}.", hint)
+        elif packer is not None:
+            exporter = cast(Exporter, find("exporters", export.format)())
+            draft.exports.append(Export(name, export.format, exporter, cast(Packer, packer)))

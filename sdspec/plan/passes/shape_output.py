@@ -1,0 +1,72 @@
+"""Turns `output: {question: str}` (or a JSON Schema) into an answer's schema and the dataset's columns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sdspec.errors import did_you_mean
+from sdspec.plan.draft import Draft
+
+SCALARS = {"str": "string", "int": "integer", "float": "number", "bool": "boolean"}
+TYPES = (*SCALARS, *(f"list[{name}]" for name in SCALARS), "json")
+KEY = ("template", "output")
+RESERVED = ("seed", "examples")
+
+
+def shape_output(draft: Draft) -> None:
+    """`schema` and `output` are there, unless the output is wrong."""
+    output = draft.spec.config.template.output
+    if draft.spec.is_bad(*KEY):
+        return
+    before = len(draft.problems)
+    schema = dict(output) if _is_schema(output) else _from_types(draft, output)
+    if not schema.get("properties"):
+        draft.problem(KEY, "an output needs at least one column.", "E.g. {question: str, solution: str}.")
+    for name in schema.get("properties", {}):
+        if name in RESERVED or str(name).startswith("_"):
+            draft.problem((*KEY, name), "this name is taken by sdspec.", "Choose another column name.")
+    if _is_schema(output):
+        _check_schema(draft, schema)
+    if len(draft.problems) == before:
+        draft.schema = schema
+        draft.output = {name: _type(spec) for name, spec in schema["properties"].items()}
+
+
+def _is_schema(output: Mapping[str, Any]) -> bool:
+    return output.get("type") == "object" and isinstance(output.get("properties"), Mapping)
+
+
+def _from_types(draft: Draft, output: Mapping[str, Any]) -> dict[str, Any]:
+    properties: dict[str, Any] = {}
+    for name, written in output.items():
+        if written not in TYPES:
+            hint = did_you_mean(str(written), TYPES)
+            draft.problem((*KEY, name), f"{written!r} is no column type.", hint)
+            continue
+        if written == "json":
+            properties[name] = {}
+        elif written in SCALARS:
+            properties[name] = {"type": SCALARS[written]}
+        else:
+            properties[name] = {"type": "array", "items": {"type": SCALARS[written[5:-1]]}}
+    return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
+
+
+def _check_schema(draft: Draft, schema: Mapping[str, Any]) -> None:
+    from jsonschema import Draft202012Validator, SchemaError  # slow to import, and few specs bring a schema
+
+    try:
+        Draft202012Validator.check_schema(schema)
+    except SchemaError as found:
+        draft.problem((*KEY, *found.absolute_path), f"not a valid JSON Schema: {found.message}.")
+
+
+def _type(schema: Mapping[str, Any]) -> str:
+    kind = schema.get("type")
+    names = {json_type: name for name, json_type in SCALARS.items()}
+    if isinstance(kind, str) and kind in names:
+        return names[kind]
+    if kind == "array" and isinstance(item := schema.get("items", {}).get("type"), str) and item in names:
+        return f"list[{names[item]}]"
+    return "json"

@@ -1,0 +1,159 @@
+"""Loads a spec: composed, resolved and checked, with every problem of it and the files that it names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sdspec.errors import SpecError
+from sdspec.spec.finding import Finding, Place, problems
+from sdspec.spec.models import SpecConfig
+from sdspec.spec.settings import Setting, find, lowered, origins, plain, put, setting_of, walk
+from sdspec.spec.spec import Key, Origin, Spec, dotted
+
+if TYPE_CHECKING:
+    from sdspec.spec.loader import Composition, Loader
+
+MISSING = "???"
+"""OmegaConf's mark of a value that someone above must give."""
+
+ROUNDS = 40
+"""Times that wrong keys are put back at their defaults; a spec has far fewer layers."""
+
+
+def load_spec(target: str | None, overrides: Sequence[str] = (), *, cwd: Path | None = None) -> Spec:
+    """The spec of a YAML file, of a bare name in `./specs/`, or the default config; what is wrong is in `.problems`.
+
+    Keys that are wrong stand at the value of the layer below, or at their default, and are in `.bad`. SpecError is
+    raised only when there is no config at all: no such file, or not YAML.
+    """
+    from sdspec.spec.find import find_spec, shown
+    from sdspec.spec.loader import make_loader
+
+    here = Path(cwd or Path.cwd()).absolute()
+    path = find_spec(target, here) if target is not None else None
+    name = shown(path, here) if path is not None else "the default config"
+    loader = make_loader(path, here, plugins=_uses_hydra_groups(path, overrides))
+    if path is not None and (document := loader.library.read(path)).broken:
+        raise SpecError(problems(document.findings, name))
+    composed = loader.compose(list(overrides))
+    return _Loading(loader, composed, name, overrides).spec(path)
+
+
+def _uses_hydra_groups(path: Path | None, overrides: Sequence[str]) -> bool:
+    """Hydra's launchers and sweepers are plugins, found by importing every `hydra_plugins` module: only on demand."""
+    if any(word.lstrip("+~").startswith("hydra/") for word in overrides):
+        return True
+    return path is not None and b"hydra/" in path.read_bytes()
+
+
+class _Loading:
+    """From a composition to a Spec."""
+
+    def __init__(self, loader: Loader, composed: Composition, name: str, typed: Sequence[str]) -> None:
+        self.loader, self.composed, self.name, self.typed = loader, composed, name, typed
+        self.findings: list[Finding] = list(composed.findings)
+        self.notes: list[str] = list(composed.notes)
+
+    def spec(self, path: Path | None) -> Spec:
+        """The Spec, whole."""
+        from sdspec.spec.alternatives import settle
+        from sdspec.spec.inputs import read_inputs
+        from sdspec.spec.interpolate import resolve
+        from sdspec.spec.record import hydra_record
+
+        written = plain(self.composed.tree)
+        tree, wrong = settle(self.composed.tree, self.notes.append)
+        self.findings += [*wrong, *self._reserved()]
+        config, data, tree = self._checked(self._given(tree))
+        raw, _ = resolve(plain(tree), environment=False)
+        inputs, wrong = read_inputs(data, tree)
+        self.findings += wrong
+        return Spec(
+            config=config,
+            raw=located(raw, tree),
+            origins=origins(tree, self.name),
+            path=path,
+            overrides=self.composed.overrides,
+            choices=self.composed.choices,
+            inputs=inputs,
+            bad=frozenset(finding.key for finding in self.findings if finding.key is not None),
+            problems=problems(self.findings, self.name, self.typed),
+            notes=tuple(dict.fromkeys(self.notes)),
+            hydra=hydra_record(written, self.composed.hydra, self.composed.overrides),
+        )
+
+    def _reserved(self) -> list[Finding]:
+        from sdspec.spec.find import ROOT, packaged_conf, shown
+
+        cwd = self.loader.library.cwd
+        root = cwd / "conf" / f"{ROOT}.yaml"
+        if not root.is_file() or root.resolve().is_relative_to(packaged_conf()):
+            return []
+        what = f"the name '{ROOT}' is that of the packaged root config, and this file is not read."
+        return [Finding(Origin(shown(root, cwd), 1, 1), what, "Give it another name, or make its keys group options.")]
+
+    def _given(self, tree: Setting) -> Setting:
+        """The tree without values that someone should have given."""
+        from sdspec.spec.validate import description
+
+        missing = [(key, setting) for key, setting in walk(tree) if setting.value == MISSING]
+        for key, setting in reversed(missing):
+            hint = f"{description(key)} Give it in the spec, or as {dotted(key)}=...".strip()
+            self.findings.append(Finding(setting.places[-1].origin, f"{dotted(key)}: must be set.", hint, key))
+            tree = put(tree, key, None)
+        return tree
+
+    def _checked(self, tree: Setting) -> tuple[SpecConfig, Any, Setting]:
+        """The config with its data and its tree, wrong keys at their defaults."""
+        from sdspec.spec.interpolate import resolve
+        from sdspec.spec.validate import check, origin_near
+
+        for _ in range(ROUNDS):
+            data, unresolved = resolve(plain(tree), environment=True)
+            wrong = [
+                Finding(origin_near(tree, key), f"{dotted(key)}: {what}", hint, key) for key, what, hint in unresolved
+            ]
+            config = None
+            if not wrong:
+                data = located(data, tree)
+                config, wrong = check(data, tree)
+            if config is not None:
+                return config, data, tree
+            known = {finding.key for finding in self.findings}
+            self.findings += [finding for finding in wrong if finding.key not in known]
+            for key in sorted({f.key for f in wrong if f.key is not None}, key=len, reverse=True):
+                tree = _defaulted(tree, key)
+        raise SpecError(problems(self.findings, self.name, self.typed))
+
+
+def _defaulted(tree: Setting, key: Key) -> Setting:
+    """The tree with a wrong or missing key at what stands for it."""
+    from sdspec.spec.validate import PLACEHOLDERS
+
+    if find(tree, key) is not None:
+        return lowered(tree, key)
+    place = Place(Origin(None), -1, Path())
+    if key[-1] in PLACEHOLDERS:
+        return put(tree, key, setting_of(PLACEHOLDERS[str(key[-1])], lambda _: place))
+    return lowered(tree, key[:-1])
+
+
+def located(data: Any, tree: Setting) -> Any:
+    """The data with the paths of models' files absolute: they are relative to the file that names them."""
+    keys: list[Key] = [("model",), *(("models", name) for name in data.get("models") or {})]
+    for key in keys:
+        setting, model = find(tree, (*key, "path")), data
+        for part in key:
+            model = model.get(part) if isinstance(model, dict) else None
+        name = model.get("path") if isinstance(model, dict) else None
+        if setting is None or not isinstance(name, str) or "${" in name:
+            continue
+        path = str(setting.places[-1].folder / Path(name).expanduser())
+        data = _put(data, (*key, "path"), path)
+    return data
+
+
+def _put(data: Any, key: Key, value: Any) -> Any:
+    return value if not key else {**data, key[0]: _put(data[key[0]], key[1:], value)}

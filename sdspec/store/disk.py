@@ -1,0 +1,57 @@
+"""Files written whole or not at all, and a full or forbidden disk said in one sentence."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from sdspec.errors import StoreError
+
+_SENTENCES = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EFBIG: "the file would grow beyond the allowed size",
+    errno.EROFS: "the file system is read-only",
+    errno.EACCES: "permission denied",
+    errno.EPERM: "permission denied",
+    errno.ENOTDIR: "a part of the path is a file, not a folder",
+    errno.ENOENT: "no such file or folder",
+}
+
+
+@contextmanager
+def saying(what: str, path: Path) -> Iterator[None]:
+    """An OSError inside is raised as a StoreError: `cannot <what> <path>: <why>.`"""
+    try:
+        yield
+    except OSError as error:
+        why = _SENTENCES.get(error.errno or 0) or error.strerror or str(error)
+        raise StoreError(f"cannot {what} {path}: {why}.") from error
+
+
+@contextmanager
+def whole(path: Path, durable: bool = True) -> Iterator[Path]:
+    """A path beside `path` to write to; it takes the place of `path` when the block ends well, and else is removed.
+
+    Where `durable`, the bytes are on the disk before the name is: a power cut leaves the old file or the new one.
+    """
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with saying("write", path):
+        try:
+            yield beside
+            if durable:
+                with beside.open("rb") as file:
+                    os.fsync(file.fileno())
+            beside.replace(path)
+        finally:
+            with suppress(FileNotFoundError, NotADirectoryError):
+                beside.unlink()
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """The file at `path` holds `data`; a reader at any moment sees the old content or the new."""
+    with whole(path) as beside:
+        beside.write_bytes(data)

@@ -1,0 +1,63 @@
+"""Packed examples as a stream of Arrow batches, read from a run folder: what exporters write."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from sdspec.errors import StoreError
+from sdspec.store.jsontext import json_text
+from sdspec.store.schema import arrow_field, holds_json, python_rows
+from sdspec.store.tables import read_batches
+
+Pack = Callable[[Mapping[str, Any]], dict[str, Any]]
+
+
+def read_examples(folder: Path, pack: Pack) -> pa.RecordBatchReader:
+    """Each kept row packed, in index order, at most a row group in memory.
+
+    A column that the packer passes on keeps its type. The others have that of their values in the first row group, or
+    are JSON text where these have no type in common.
+    """
+    batches = read_batches(folder, "rows")
+    first = next(batches, None)
+    if first is None or not first.num_rows:
+        return pa.RecordBatchReader.from_batches(pa.schema([]), [])
+    rows = python_rows(first)
+    examples = [pack(row) for row in rows]
+    schema = pa.schema([_field(name, examples, rows, first.schema) for name in examples[0]])
+
+    def stream() -> Iterator[pa.RecordBatch]:
+        yield _batch(examples, schema)
+        for batch in batches:
+            yield _batch([pack(row) for row in python_rows(batch)], schema)
+
+    return pa.RecordBatchReader.from_batches(schema, stream())
+
+
+def _field(name: str, examples: list[dict[str, Any]], rows: list[dict[str, Any]], known: pa.Schema) -> pa.Field:
+    if name in known.names and all(one[name] == row[name] for one, row in zip(examples, rows, strict=True)):
+        return known.field(name)
+    try:
+        found = pa.array([one[name] for one in examples])
+    except (pa.ArrowException, TypeError):
+        return arrow_field(name, "json")
+    return pa.field(name, pa.string() if pa.types.is_null(found.type) else found.type)
+
+
+def _batch(examples: list[dict[str, Any]], schema: pa.Schema) -> pa.RecordBatch:
+    arrays = []
+    for field in schema:
+        values = [one[field.name] for one in examples]
+        if holds_json(field):
+            values = [None if value is None else json_text(value) for value in values]
+        try:
+            arrays.append(pa.array(values, field.type))
+        except (pa.ArrowException, TypeError) as error:
+            raise StoreError(
+                f"the examples' column {field.name!r} is {field.type} at first, and later not: {error}."
+            ) from error
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)

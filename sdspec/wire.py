@@ -1,0 +1,191 @@
+"""What litellm knows of providers, as pure functions: an ask becomes a request, a response an answer or a typed error.
+
+The one file that imports litellm, and only inside functions: the import takes seconds. litellm's transforms are used,
+never its clients, so nothing here touches the network; its own retries, callbacks and price-map download are off.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import threading
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import orjson
+
+from sdspec import openai_format
+from sdspec.calls import Answer, Ask, HttpRequest, HttpResponse
+from sdspec.errors import CallError, Fatal, RowFatal, Transient
+
+SCHEMA_NAME = "answer"
+"""The name that the OpenAI format wants every response schema to have."""
+
+
+class _NoLog:
+    """Stands where litellm's transforms expect a logger of calls."""
+
+    def pre_call(self, *_: Any, **__: Any) -> None:
+        """Nothing is logged."""
+
+    def post_call(self, *_: Any, **__: Any) -> None:
+        """Nothing is logged."""
+
+
+def warm() -> None:
+    """litellm is being imported in a thread, so that the first request need not wait for it."""
+    threading.Thread(target=_litellm, name="import litellm", daemon=True).start()
+
+
+def request(
+    provider: str,
+    ask: Ask,
+    base_url: str,
+    secret: str = "",
+    *,
+    structured: bool = True,
+    extra: Mapping[str, Any] | None = None,
+) -> HttpRequest:
+    """The request that asks this of litellm's provider `provider`; settings that are None are not sent.
+
+    `extra` goes into the body as it stands (`top_k`, `seed`: what litellm does not map for this provider).
+    """
+    config = _config(provider, ask.model.id)
+    model, key = ask.model.id, secret or None
+    messages: list[Any] = [dict(message) for message in ask.messages]
+    known = {"api_base": base_url, "custom_llm_provider": provider}
+    try:
+        params = config.map_openai_params(_settings(ask, structured), {}, model, False)
+        headers = config.validate_environment({}, model, messages, params, known, key, base_url)
+        url = config.get_complete_url(base_url, key, model, params, known)
+        body = config.transform_request(model, messages, params | dict(extra or {}), known, headers)
+        headers, signed = config.sign_request(headers, params, body, url, key, model)
+    except _litellm().UnsupportedParamsError as error:
+        raise Fatal("unsupported_setting", str(error)) from error
+    return HttpRequest(url=url, headers=headers, body=signed or orjson.dumps(body))
+
+
+def answer(provider: str, ask: Ask, response: HttpResponse, secret: str = "") -> Answer:
+    """The answer in the response; raises the CallError that says what to do. `secret` is kept out of its text."""
+    try:
+        return _answer(provider, ask, response)
+    except CallError as error:
+        raise _without(error, secret) from None
+
+
+def classify(provider: str, ask: Ask, response: HttpResponse) -> CallError:
+    """What a response that is no success means for the caller.
+
+    Our own reading comes first; where that says no more than `bad_request` or `server_error`, litellm's collection of
+    providers' phrases is asked: a prompt that is too long or filtered never gets better by asking again.
+    """
+    error = openai_format.failure(response)
+    if error.code not in ("bad_request", "server_error"):
+        return error
+    checks = importlib.import_module("litellm.litellm_core_utils.exception_mapping_utils").ExceptionCheckers
+    known = _config(provider, ask.model.id).get_error_class(error.message, response.status, dict(response.headers))
+    text = getattr(known, "message", "") or error.message
+    if checks.is_error_str_context_window_exceeded(text):
+        return RowFatal("context_too_long", error.message, status=response.status)
+    if checks.is_azure_content_policy_violation_error(text):
+        return RowFatal("content_filter", error.message, status=response.status)
+    return error
+
+
+def _answer(provider: str, ask: Ask, response: HttpResponse) -> Answer:
+    if not 200 <= response.status < 300:
+        raise classify(provider, ask, response)
+    config = _config(provider, ask.model.id)
+    if _speaks_openai(config):
+        openai_format.success(response)
+    reply = _transformed(config, ask, response)
+    choice = reply.choices[0]
+    message = choice.message
+    refusal = getattr(message, "refusal", None) or (message.provider_specific_fields or {}).get("refusal")
+    usage = reply.usage.model_dump() if getattr(reply, "usage", None) else {}
+    return openai_format.said(message.content, choice.finish_reason, refusal, usage)
+
+
+def _transformed(config: Any, ask: Ask, response: HttpResponse) -> Any:
+    """litellm's ModelResponse; a 2xx body that litellm cannot read is a garbled one."""
+    import httpx
+
+    litellm = _litellm()
+    raw = httpx.Response(response.status, headers=dict(response.headers), content=response.body)
+    messages: list[Any] = list(ask.messages)
+    unreadable = (litellm.exceptions.OpenAIError, _error_class(), ValueError, LookupError, TypeError, AttributeError)
+    try:
+        return config.transform_response(
+            model=ask.model.id,
+            raw_response=raw,
+            model_response=litellm.ModelResponse(),
+            logging_obj=_NoLog(),
+            request_data={},
+            messages=messages,
+            optional_params={},
+            litellm_params={},
+            encoding=None,
+        )
+    except unreadable as error:
+        raise Transient("garbled", f"the body cannot be read: {error}", status=response.status) from error
+
+
+def _settings(ask: Ask, structured: bool) -> dict[str, Any]:
+    model = ask.model
+    settings: dict[str, Any] = {
+        "temperature": model.temperature,
+        "top_p": model.top_p,
+        "max_tokens": model.max_tokens,
+        "stop": list(model.stop) or None,
+    }
+    if structured and ask.schema is not None:
+        schema = {"name": SCHEMA_NAME, "strict": True, "schema": ask.schema}
+        settings["response_format"] = {"type": "json_schema", "json_schema": schema}
+    return {name: value for name, value in settings.items() if value is not None}
+
+
+def _without(error: CallError, secret: str) -> CallError:
+    """The error with the secret blotted out: some servers echo a refused key."""
+    if not secret or secret not in error.message:
+        return error
+    error.message = error.message.replace(secret, "***")
+    error.args = (f"{error.code}: {error.message}",)
+    return error
+
+
+@cache
+def _litellm() -> Any:
+    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # else it downloads a price map when imported
+    os.environ.setdefault("LITELLM_MODE", "PRODUCTION")  # else it loads ./.env into the environment when imported
+    for name in ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    litellm: Any = importlib.import_module("litellm")
+    litellm.telemetry = False
+    litellm.suppress_debug_info = True
+    litellm.num_retries = 0
+    return litellm
+
+
+@cache
+def _config(provider: str, model: str) -> Any:
+    """litellm's transforms for a model; looked up once for each."""
+    _litellm()
+    kinds = importlib.import_module("litellm.types.utils").LlmProviders
+    lookup = importlib.import_module("litellm.utils").ProviderConfigManager
+    config = lookup.get_provider_chat_config(model, kinds(provider))
+    if config is None:
+        raise Fatal("unknown_model", f"litellm knows no chat format for '{model}' at provider '{provider}'")
+    return config
+
+
+@cache
+def _error_class() -> type[Exception]:
+    error: type[Exception] = importlib.import_module("litellm.llms.base_llm.chat.transformation").BaseLLMException
+    return error
+
+
+def _speaks_openai(config: Any) -> bool:
+    openai = importlib.import_module("litellm.llms.openai.chat.gpt_transformation").OpenAIGPTConfig
+    return isinstance(config, openai)
