@@ -48,7 +48,6 @@ def relative(path: Path) -> str:
 
 
 def _ending(status: str, why: str, path: Path) -> str:
-    go_on = f"All that was paid for is kept; go on with: sdspec resume {relative(path)}"
     if status == "short":
-        return f"sdspec: short of the rows wanted: {why}. {go_on.replace('go on', 'raise the limit, or look:')}"
-    return f"sdspec: {why}. {go_on}" if status == "interrupted" else f"sdspec: {why}\n{go_on}"
+        return f"sdspec: fewer rows than wanted: {why}. Look why: sdspec show {path.name}"
+    return f"sdspec: {why}\nAll that was paid for is kept. Go on with: sdspec resume {relative(path)}"

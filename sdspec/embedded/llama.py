@@ -72,6 +72,8 @@ def _server(settings: Settings) -> Any:
     params.cpuparams.n_threads = settings.threads
     params.cpuparams_batch.n_threads = settings.threads
     params.fit_params = False  # probing the memory took 0.6 s, twice the time to load the default model
+    params.cache_ram_mib = 0  # else prompts that are done stay in memory, up to 8 GiB of them
+    params.n_threads_http = 2 * settings.slots + 4  # a thread per open connection: two calls per slot, and spare
     params.ui = False
     params.endpoint_slots = False
     params.verbosity = 1

@@ -69,7 +69,7 @@ async def run_plan(
 ) -> Summary:
     """The plan has run into the folder; everything paid for is in the journal, whatever the status."""
     began = time.monotonic()
-    tally = Tally(wanted=plan.size)
+    tally = Tally.carried(plan.size, folder.read_run())
     committer = Committer(plan, folder, tally)
     workers = Workers(CHECK_WORKERS)
     async with AsyncExitStack() as stack:

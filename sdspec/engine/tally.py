@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -56,6 +57,22 @@ class Tally:
             self.unpriced += 1
         else:
             self.cost_usd += record.cost_usd
+
+    @classmethod
+    def carried(cls, wanted: int, record: Mapping[str, Any]) -> Tally:
+        """A tally that counts on from the run.json of a run that is resumed: what it bought stays bought."""
+        calls, tokens = record.get("counts", {}).get("calls", {}), record.get("tokens", {})
+        return cls(
+            wanted,
+            made=calls.get("made", 0),
+            failed=calls.get("failed", 0),
+            retried=calls.get("retried", 0),
+            input_tokens=tokens.get("input", 0),
+            output_tokens=tokens.get("output", 0),
+            cached_tokens=tokens.get("cached", 0),
+            cost_usd=record.get("cost_usd", 0.0),
+            unpriced=record.get("unpriced_calls", 0),
+        )
 
     def counts(self) -> dict[str, Any]:
         """`counts` of run.json."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from sdspec.spec.finding import Finding
+from sdspec.spec.finding import OVERRIDES, Finding
 from sdspec.spec.settings import Setting, find, put
 from sdspec.spec.spec import Key, dotted
 
@@ -23,13 +23,18 @@ def settle(tree: Setting, note: Callable[[str], None]) -> tuple[Setting, list[Fi
         if a is None or b is None or a.value in (None, []) or b.value in (None, []):
             continue
         (lost, lower), (kept, higher) = sorted(((first, a), (second, b)), key=lambda pair: _height(pair[1]))
-        if lower.places[-1].layer == higher.places[-1].layer:
+        if _layer(lower) == _layer(higher):
             what = f"{dotted(kept)}: set together with '{lost[-1]}' ({lower.places[-1].origin})."
             findings.append(Finding(higher.places[-1].origin, what, "Keep one of the two.", kept))
         else:
             note(f"{dotted(kept)} ({higher.places[-1].origin}) takes the place of {dotted(lost)}.")
         tree = put(tree, lost, None)
     return tree, findings
+
+
+def _layer(setting: Setting) -> int:
+    """The command line is one layer, however many overrides it has."""
+    return min(setting.places[-1].layer, OVERRIDES)
 
 
 def _height(setting: Setting) -> tuple[int, int, int]:

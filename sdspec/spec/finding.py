@@ -11,7 +11,7 @@ from sdspec.spec.secrets import hidden
 from sdspec.spec.spec import Key, Origin
 
 OVERRIDES = 1_000_000
-"""The layer number of the command line: above all files, and one layer however many overrides it has."""
+"""The layer number of the first override: above all files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class Place:
 
     origin: Origin
     layer: int
-    """Files count up from the lowest; `OVERRIDES` for the command line."""
+    """Files count up from the lowest, overrides from `OVERRIDES`."""
     folder: Path
     """What a relative path written here is relative to."""
 

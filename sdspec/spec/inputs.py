@@ -37,7 +37,8 @@ def read_inputs(config: Any, tree: Setting) -> tuple[dict[Key, InputFile], list[
         try:
             found[key] = _read(path, FILES[key]) if key in FILES else _weights(path)
         except _UnusableError as problem:
-            where = f"{name}{problem.at}"
+            written = setting.value if isinstance(setting.value, str) else name
+            where = f"{written}{problem.at}"
             findings.append(Finding(place.origin, f"{dotted(key)}: {where}: {problem.why}", problem.hint, key))
     return found, findings
 

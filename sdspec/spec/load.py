@@ -122,10 +122,17 @@ class _Loading:
             if config is not None:
                 return config, data, tree
             known = {finding.key for finding in self.findings}
-            self.findings += [finding for finding in wrong if finding.key not in known]
+            self.findings += [finding for finding in wrong if not _follows(finding.key, known, tree)]
             for key in sorted({f.key for f in wrong if f.key is not None}, key=len, reverse=True):
                 tree = _defaulted(tree, key)
         raise SpecError(problems(self.findings, self.name, self.typed))
+
+
+def _follows(key: Key | None, known: set[Key | None], tree: Setting) -> bool:
+    """True for a key that is known to be wrong, and for a missing one where something above it is."""
+    if key is None or key in known:
+        return True
+    return find(tree, key) is None and any(key[:length] in known for length in range(1, len(key)))
 
 
 def _defaulted(tree: Setting, key: Key) -> Setting:

@@ -9,7 +9,7 @@ import copy
 import importlib
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,7 @@ from sdspec.spec.finding import Finding, Place, problems
 from sdspec.spec.layers import Choice, Layer, Switch, lay
 from sdspec.spec.repository import Library, Repository, folders
 from sdspec.spec.settings import Setting, plain
-from sdspec.spec.spec import Origin
+from sdspec.spec.spec import Key, Origin
 
 _ONE_AT_A_TIME = threading.RLock()
 """Hydra's and OmegaConf's generated parsers share their caches between threads, unguarded."""
@@ -133,6 +133,8 @@ class _Composing:
         self.cached.delegate = self.repository
         self.findings: list[Finding] = []
         self.notes: list[str] = []
+        self.broken: dict[Finding, Key] = {}
+        """Findings about files that gave nothing, with what these files should have given."""
         self.written_for: dict[str, dict[str, Choice]] = {}
 
     def run(self, texts: Sequence[str]) -> Composition:
@@ -150,7 +152,8 @@ class _Composing:
         tree, wrong = lay(layers, switch, self.notes.append)
         self.findings += wrong
         tree, wrong = words.apply(tree, given.keys, self.loader.library.cwd, self.notes.append)
-        self.findings += [*wrong, *self.repository.findings]
+        self.findings += wrong
+        self.findings += [replace(f, key=self.broken[f]) if f in self.broken else f for f in self.repository.findings]
         kept = tuple(o for o in given.all if o not in given.groups or o in used)
         config = self._hydra(defaults, kept, given.hydra, layers)
         named = {group: ",".join(c) if isinstance(c, list) else str(c) for group, c in chosen.items() if c is not None}
@@ -224,6 +227,8 @@ class _Composing:
             package = tuple(str(default.package).split(".")) if default.package else ()
             document = self.repository.document(path)
             number = len(layers)
+            if document is not None and document.broken:
+                self.broken.update(dict.fromkeys(document.findings, package))
             if document is None:
                 result = self.cached.load_config(path)
                 data: Any = OmegaConf.to_container(result.config) if result is not None else {}
@@ -293,7 +298,7 @@ def _does_not_fit(override: Override, error: Exception) -> Finding:
     origin = words.origin_of(text)
     if override.is_add():
         return Finding(origin, f"{name}: is already chosen.", f"Write {text.lstrip('+')}.")
-    if "No match in the defaults list" in str(error) and not override.is_delete():
+    if "Could not override" in str(error) and not override.is_delete():
         return Finding(origin, f"{name}: nothing is chosen there yet.", f"Write +{text} to add it.")
     return Finding(origin, f"{name}: {_first_line(error)}")
 

@@ -144,8 +144,8 @@ def apply(
 ) -> tuple[Setting, list[Finding]]:
     """The tree with the overrides on it; those that name a `kind` first, since they drop the old kind's keys."""
     findings = []
-    for override in sorted(overrides, key=lambda o: key_of(o)[-1] != "kind"):
-        place = Place(origin_of(str(override.input_line)), OVERRIDES, cwd)
+    for index, override in sorted(enumerate(overrides), key=lambda pair: key_of(pair[1])[-1] != "kind"):
+        place = Place(origin_of(str(override.input_line)), OVERRIDES + index, cwd)
         result = _applied(tree, override, place, note)
         if isinstance(result, Finding):
             findings.append(result)

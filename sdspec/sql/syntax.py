@@ -102,13 +102,12 @@ def _bad_parse(text: str, error: ParseError, line: int, column: int) -> SqlSynta
 
 
 def _bad_token(text: str, said: str) -> SqlSyntaxError:
-    place = re.search(r"(\d+):(\d+)", said)
-    line, column = (int(place[1]), max(1, int(place[2]))) if place else (1, 1)
-    missing = re.search(r"Missing (\S+) from", said)
-    what = f"a {missing[1]} is opened and never closed" if missing else "a quote or comment is never closed"
-    lines = text.splitlines() or [""]
-    rest = lines[min(line, len(lines)) - 1][column - 1 :]
-    return SqlSyntaxError(line, column, f"{what}, near {rest[:NEAR]!r}")
+    found = re.search(r"Missing (\S+) from (\d+):", said)  # the column in this message counts from elsewhere
+    opener, line = (found[1], int(found[2])) if found else ("/*", text.count("\n", 0, text.rfind("/*")) + 1)
+    lines = text.split("\n")
+    shown = lines[min(line, len(lines)) - 1]
+    column = max(0, shown.rfind(opener))
+    return SqlSyntaxError(line, column + 1, f"{opener} is opened and never closed near {shown[column:][:NEAR]!r}")
 
 
 def one_line(text: str) -> str:

@@ -37,7 +37,7 @@ def test_interpolations(project: Project):
         ("a ${oc.env:SDSPEC_TEST_NONE}", "environment variable SDSPEC_TEST_NONE is not set. Set it, or write"),
         ("${now:%Y}", "'${now:%Y}' names an unknown resolver."),
         ("${not closed", "a '${' that starts no interpolation."),
-        ("function {${ x: 1 }}", "a '${' that starts no interpolation."),
+        ("function {${ x: 1 }}", "'${ x: 1 }}' names an unknown resolver."),
         ("${template.variables.a}", "'${template.variables.a}' cannot be resolved."),
     ],
 )

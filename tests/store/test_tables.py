@@ -107,7 +107,7 @@ def test_equal_rows_are_equal_bytes(tmp_path: Path) -> None:
 
 
 def test_rows_sha256_is_of_the_content(tmp_path: Path) -> None:
-    """The hash is the same when it is made from the file; it changes with a value or the order, not with the lineage."""
+    """The hash is the same made from the file; it changes with a value or the order, not with the lineage."""
 
     def sha256(numbers: list[int], lineage: int = 0, question: str | None = None) -> str:
         writer = RowsWriter(tmp_path, COLUMNS)
@@ -213,7 +213,7 @@ ANYTHING = st.recursive(
 )
 
 
-@given(st.lists(st.fixed_dictionaries({name: ANYTHING for name in COLUMNS}), max_size=4), ANYTHING)
+@given(st.lists(st.fixed_dictionaries(dict.fromkeys(COLUMNS, ANYTHING)), max_size=4), ANYTHING)
 @settings(max_examples=150, deadline=None)
 def test_no_value_stops_a_writer(
     tmp_path_factory: pytest.TempPathFactory, rows: list[dict[str, Any]], note: Any
