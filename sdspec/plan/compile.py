@@ -34,7 +34,7 @@ ATTEMPTS_PER_ROW = 10
 
 @dataclass(frozen=True)
 class Compiled:
-    """A plan, or None and the problems; the problems of loading come first."""
+    """A plan, or None and the problems in the order of the files."""
 
     plan: Plan | None
     problems: tuple[Problem, ...]
@@ -45,8 +45,14 @@ def compile_all(spec: Spec) -> Compiled:
     draft = Draft(spec)
     for run_pass in PASSES:
         run_pass(draft)
-    problems = (*spec.problems, *dict.fromkeys(draft.problems))
+    problems = tuple(sorted(dict.fromkeys([*spec.problems, *draft.problems]), key=_place))
     return Compiled(None if problems else _plan(draft), problems)
+
+
+def _place(problem: Problem) -> tuple[str, list[int]]:
+    """Sorts `a.yaml:12:5` behind `a.yaml:9:1`."""
+    file, *numbers = problem.where.split(":")
+    return file, [int(number) for number in numbers if number.isdecimal()]
 
 
 def compile_spec(spec: Spec) -> Plan:

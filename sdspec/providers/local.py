@@ -35,6 +35,7 @@ class Local(Provider):
     """llama.cpp in a child process; the default model is fetched once, a GGUF file or hub repository replaces it."""
 
     sampling: ClassVar[frozenset[str]] = frozenset({"temperature", "top_p", "top_k", "max_tokens", "stop"})
+    model_settings: ClassVar[frozenset[str]] = frozenset({"path"})
     free: ClassVar[bool] = True
     does_not_decide: ClassVar[frozenset[str]] = frozenset({"limits", "slots", "threads"})
 

@@ -84,9 +84,8 @@ def _readable(text: str, dialect: str) -> str:
 def _read(reading: _Reading, parsed: Parsed, text: str) -> None:
     tree = parsed.tree
     # A blanked table option ends behind the statement's last token, so the text as written is cut at the semicolon.
-    start = _offset(text, parsed.line, parsed.column)
-    end = text.find(";", start + len(parsed.text))
-    written = Statement(text[start : end if end >= 0 else len(text)].strip(), parsed.line)
+    end = text.find(";", parsed.start + len(parsed.text))
+    written = Statement(text[parsed.start : end if end >= 0 else len(text)].strip(), parsed.line)
     if isinstance(tree, exp.Command) and _ENUM_TYPE.match(parsed.text):
         tree = parse_statements(parsed.text, "postgres")[0].tree
     if isinstance(tree, exp.Create):
@@ -97,10 +96,6 @@ def _read(reading: _Reading, parsed: Parsed, text: str) -> None:
         _read_insert(reading, tree, written)
     elif not isinstance(tree, IGNORED):
         raise _not_understood(parsed)
-
-
-def _offset(text: str, line: int, column: int) -> int:
-    return sum(len(one) + 1 for one in text.split("\n")[: line - 1]) + column - 1
 
 
 def _read_create(reading: _Reading, tree: exp.Create, parsed: Parsed, written: Statement) -> None:

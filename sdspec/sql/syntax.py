@@ -38,6 +38,8 @@ class Parsed:
     tree: exp.Expr
     text: str
     """As written, without the semicolon."""
+    start: int
+    """Where in the text it starts."""
     line: int
     column: int
 
@@ -86,7 +88,7 @@ def _parse(reader: Dialect, text: str, tokens: list[Token]) -> Parsed:
         raise SqlSyntaxError(first.line, column, "nested too deeply to be read") from error
     if not trees:
         raise SqlSyntaxError(first.line, column, "no statement")
-    return Parsed(trees[0], text[first.start : last.end + 1], first.line, column)
+    return Parsed(trees[0], text[first.start : last.end + 1], first.start, first.line, column)
 
 
 def _bad_parse(text: str, error: ParseError, line: int, column: int) -> SqlSyntaxError:

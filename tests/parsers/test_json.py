@@ -235,7 +235,7 @@ def test_reads_what_json_writes(answer: Any, around: str, ascii_only: bool, inde
 @given(
     st.text() | st.text('{}[]":,\\ab1`\n '), st.sampled_from([PAIR, schema(a="int", b="list[str]"), schema(a="json")])
 )
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @example("[" * 100_000, PAIR)
 @example('{"question":' * 30_000, PAIR)
 @example("{" * 30_000 + "}" * 30_000, PAIR)

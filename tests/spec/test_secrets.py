@@ -54,7 +54,10 @@ def test_names_are_refused(project: Project, name: str):
     for spec, where in (
         (project.load(project.spec(f"name: a\nprovider:\n  {name}: hunter2\n")), "specs/x.yaml:8:3"),
         (project.load(project.spec("name: a\n"), f"provider.{name}=hunter2"), f"override 'provider.{name}=...'"),
-        (project.load(project.spec("name: a\n"), f"provider={{kind: local, {name}: hunter2}}"), "override 'provider=...'"),
+        (
+            project.load(project.spec("name: a\n"), f"provider={{kind: local, {name}: hunter2}}"),
+            "override 'provider=...'",
+        ),
     ):
         (problem,) = spec.problems
         assert where == problem.where
@@ -115,4 +118,6 @@ def test_a_secret_from_the_environment(project: Project, monkeypatch: pytest.Mon
 @given(st.text(alphabet="abcdefghij klmnop-_.:/ASK0", max_size=40))
 def test_prose_is_no_secret(text: str):
     """Plain words are not taken for keys."""
-    assert [] == list(find_secrets({"prompt": f"ask-{text[:8]} risk-taking {text[:5]}", "model": "task-oriented-7b-v2"}))
+    assert [] == list(
+        find_secrets({"prompt": f"ask-{text[:8]} risk-taking {text[:5]}", "model": "task-oriented-7b-v2"})
+    )

@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -155,7 +156,7 @@ def standing(before: CallRecord | None, new: CallRecord) -> CallRecord:
 
 
 @given(ROUNDS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_any_interleaving_is_a_dictionary(rounds: list[list[tuple[int, CallRecord | None]]]) -> None:
     """Whatever is asked at once, a get sees a state of its key in that round and a put what stands after it."""
 
@@ -187,12 +188,12 @@ def test_refuses_what_is_no_journal(tmp_path: Path) -> None:
     (tmp_path / "text").write_text("hello " * 1000)
     with pytest.raises(StoreError, match=r"text: the file is not a journal .*SDSPEC_JOURNAL"):
         Journal.open(tmp_path / "text")
-    with sqlite3.connect(tmp_path / "foreign") as db:
+    with closing(sqlite3.connect(tmp_path / "foreign")) as db:
         db.execute("CREATE TABLE t (x)")
     with pytest.raises(StoreError, match="not a journal of sdspec"):
         Journal.open(tmp_path / "foreign")
     Journal.open(tmp_path / "newer").close()
-    with sqlite3.connect(tmp_path / "newer") as db:
+    with closing(sqlite3.connect(tmp_path / "newer")) as db:
         db.execute("PRAGMA user_version = 99")
     with pytest.raises(StoreError, match="format 99, and this sdspec reads format 1"):
         Journal.open(tmp_path / "newer")

@@ -64,11 +64,10 @@ def key(number: int) -> bytes:
 
 async def test_kill_loses_nothing_acknowledged(tmp_path: Path) -> None:
     """After SIGKILL amid thousands of puts, every put that had returned is there, whole, and more can be put."""
-    process = putter(tmp_path / "j", "child", 0, 1_000_000)
-    told = lines(process, 3000)
-    process.kill()
-    told += lines(process)
-    process.wait()
+    with putter(tmp_path / "j", "child", 0, 1_000_000) as process:
+        told = lines(process, 3000)
+        process.kill()
+        told += lines(process)
     numbers = [int(number) for word, number, *_ in told if word == "put"]
     assert len(numbers) >= 3000
     with Journal.open(tmp_path / "j") as journal:
@@ -81,9 +80,9 @@ async def test_kill_loses_nothing_acknowledged(tmp_path: Path) -> None:
 
 def test_two_processes_agree(tmp_path: Path) -> None:
     """Two processes that put the same keys at once are both told the same record for each, and none is lost."""
-    first, second = putter(tmp_path / "j", "first", 0, 2000), putter(tmp_path / "j", "second", 1000, 3000)
-    told = [{int(n): name.strip() for word, n, name in lines(one) if word == "put"} for one in (first, second)]
-    assert [first.wait(), second.wait()] == [0, 0]
+    with putter(tmp_path / "j", "first", 0, 2000) as first, putter(tmp_path / "j", "second", 1000, 3000) as second:
+        told = [{int(n): name.strip() for word, n, name in lines(one) if word == "put"} for one in (first, second)]
+    assert [first.returncode, second.returncode] == [0, 0]
     assert [len(one) for one in told] == [2000, 2000]
     assert {n: told[0][n] for n in range(1000, 2000)} == {n: told[1][n] for n in range(1000, 2000)}
     with Journal.open(tmp_path / "j") as journal:
@@ -92,9 +91,9 @@ def test_two_processes_agree(tmp_path: Path) -> None:
 
 def test_full_disk(tmp_path: Path) -> None:
     """When the disk is full every waiting put fails with that reason, reads go on, and what was committed stays."""
-    process = putter(tmp_path / "j", "child", 0, 100_000, limit=400_000)
-    told = lines(process)
-    assert process.wait() == 0
+    with putter(tmp_path / "j", "child", 0, 100_000, limit=400_000) as process:
+        told = lines(process)
+    assert process.returncode == 0
     failures = [words[2] for words in told if words[0] == "failed"]
     assert len(failures) == 64
     assert all("the disk is full" in failure for failure in failures)

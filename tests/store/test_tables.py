@@ -214,7 +214,7 @@ ANYTHING = st.recursive(
 
 
 @given(st.lists(st.fixed_dictionaries(dict.fromkeys(COLUMNS, ANYTHING)), max_size=4), ANYTHING)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_no_value_stops_a_writer(
     tmp_path_factory: pytest.TempPathFactory, rows: list[dict[str, Any]], note: Any
 ) -> None:

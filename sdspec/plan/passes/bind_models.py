@@ -30,6 +30,8 @@ def _bind(draft: Draft, name: str, spec: ModelSpec, key: Key, provider_name: str
             passed = ", ".join(sorted(provider.sampling))
             hint = f"Set it to null, or choose another provider. It passes on: {passed}."
             draft.problem((*key, setting), f"provider {kind_of(provider)!r} would ignore this setting.", hint)
+    if draft.spec.is_bad(*key, "path"):
+        return
     if spec.path is not None and "path" not in provider.model_settings:
         draft.problem((*key, "path"), f"provider {kind_of(provider)!r} takes no weights file.", "Remove it.")
         return

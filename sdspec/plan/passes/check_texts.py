@@ -41,7 +41,7 @@ def _check_fake(draft: Draft, known: set[str]) -> None:
             draft.problem(key, f"the output has no column {name!r}.", did_you_mean(name, draft.output))
         elif isinstance(text, str):
             _check(draft, key, text, known)
-    if fake:
+    if fake and draft.output:
         for name in draft.output:
             if name not in fake:
                 hint = "Provider fake needs one per column."

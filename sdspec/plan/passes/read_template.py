@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -70,22 +71,20 @@ def _fits(draft: Draft, example: Mapping[str, Any], position: int, at: Key) -> b
     """True when the example has just the output's columns, with values of their types."""
     assert draft.schema is not None
     properties = draft.schema["properties"]
-    ok = True
+    before = len(draft.problems)
+    unknown = [name for name in example if name not in properties]
+    for name in unknown:
+        hint = did_you_mean(name, properties)
+        draft.problem((*at, name), f"example {position + 1}: the output has no column {name!r}.", hint)
     for name in draft.schema.get("required", properties):
-        if name not in example:
+        if name not in example and not difflib.get_close_matches(name, unknown):  # a misspelt name is one mistake
             hint = f"The output has: {', '.join(properties)}."
             draft.problem(at, f"example {position + 1} has no column {name!r}.", hint)
-            ok = False
     for name, value in example.items():
-        if name not in properties:
-            hint = did_you_mean(name, properties)
-            draft.problem((*at, name), f"example {position + 1}: the output has no column {name!r}.", hint)
-            ok = False
-        elif not _is(value, draft.output[name]):
+        if name in properties and not _is(value, draft.output[name]):
             what = f"example {position + 1}: {str(value)[:60]!r} is {type(value).__name__}, the output wants"
             draft.problem((*at, name), f"{what} {draft.output[name]}.")
-            ok = False
-    return ok
+    return len(draft.problems) == before
 
 
 def _is(value: Any, written: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,22 +16,23 @@ RESERVED = ("seed", "examples")
 
 
 def shape_output(draft: Draft) -> None:
-    """`schema` and `output` are there, unless the output is wrong."""
+    """`schema` and `output` are there; a column of a wrong type takes any value, so that later passes see it."""
     output = draft.spec.config.template.output
     if draft.spec.is_bad(*KEY):
         return
-    before = len(draft.problems)
-    schema = dict(output) if _is_schema(output) else _from_types(draft, output)
+    schema = copy.deepcopy(dict(output)) if _is_schema(output) else _from_types(draft, output)
     if not schema.get("properties"):
         draft.problem(KEY, "an output needs at least one column.", "E.g. {question: str, solution: str}.")
-    for name in schema.get("properties", {}):
+        return
+    for name in list(schema.get("properties", {})):
         if name in RESERVED or str(name).startswith("_"):
             draft.problem((*KEY, name), "this name is taken by sdspec.", "Choose another column name.")
+            del schema["properties"][name]
+            schema["required"] = [one for one in schema.get("required", []) if one != name]
     if _is_schema(output):
         _check_schema(draft, schema)
-    if len(draft.problems) == before:
-        draft.schema = schema
-        draft.output = {name: _type(spec) for name, spec in schema["properties"].items()}
+    draft.schema = schema
+    draft.output = {name: _type(spec) for name, spec in schema.get("properties", {}).items()}
 
 
 def _is_schema(output: Mapping[str, Any]) -> bool:
@@ -43,8 +45,7 @@ def _from_types(draft: Draft, output: Mapping[str, Any]) -> dict[str, Any]:
         if written not in TYPES:
             hint = did_you_mean(str(written), TYPES)
             draft.problem((*KEY, name), f"{written!r} is no column type.", hint)
-            continue
-        if written == "json":
+        if written == "json" or written not in TYPES:
             properties[name] = {}
         elif written in SCALARS:
             properties[name] = {"type": SCALARS[written]}

@@ -1,0 +1,183 @@
+"""A plausible value for a column, from its type, its constraints and its name; decided by the random generator alone."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import re
+import string
+import uuid
+from random import Random
+from typing import Any
+
+from sdspec.sql import words
+from sdspec.sql.schema import Column
+
+FIRST_DAY = dt.date(2022, 1, 1)
+LAST_DAY = dt.date(2025, 12, 31)
+"""Dates lie in recent years; never near "now", so that rows do not change with the day they are made."""
+
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[^A-Za-z]+")
+_DATES = frozenset("date day birthday birthdate dob deadline joined hired born due since".split())
+_STAMPS = frozenset("at timestamp datetime time created updated modified".split())
+_FLAGS = frozenset("is has active enabled deleted verified flag".split())
+_RANGES: tuple[tuple[frozenset[str], tuple[float, float]], ...] = (
+    (frozenset("year".split()), (2015, 2025)),
+    (frozenset("month".split()), (1, 12)),
+    (frozenset("age".split()), (18, 80)),
+    (frozenset("rating stars score".split()), (1, 5)),
+    (frozenset("quantity qty count units seats guests".split()), (1, 10)),
+    (frozenset("stock inventory capacity".split()), (0, 200)),
+    (frozenset("salary income budget".split()), (30000, 120000)),
+    (frozenset("price amount total cost fee paid balance revenue spent payment subtotal value fare".split()), (5, 500)),
+    (frozenset("discount tax rate percent percentage ratio".split()), (0, 0.5)),
+    (frozenset("lat latitude".split()), (-60, 70)),
+    (frozenset("lon lng longitude".split()), (-180, 180)),
+    (frozenset("weight height length width distance".split()), (1, 100)),
+    (frozenset("gpa".split()), (1, 4)),
+    (frozenset("minutes duration hours".split()), (5, 240)),
+)
+
+
+def parts(name: str) -> list[str]:
+    """`orderDate` and `order_date` -> ["order", "date"]; a plural `s` is dropped."""
+    found = [part.lower() for part in _CAMEL.split(name) if part]
+    return [part[:-1] if len(part) > 3 and part.endswith("s") and not part.endswith("ss") else part for part in found]
+
+
+def make_value(column: Column, table: str, rng: Random, rows: int) -> Any:
+    """One value; `rows` is how many rows a table has, which is how far ids go."""
+    if column.domain:
+        return rng.choice(column.domain)
+    name = parts(column.name)
+    match column.kind:
+        case "int" | "decimal" | "float":
+            return _number(column, name, rng, rows)
+        case "bool":
+            return rng.random() < 0.6
+        case "date":
+            return _date(column, rng).isoformat()
+        case "timestamp":
+            return f"{_date(column, rng).isoformat()} {_time(rng)}"
+        case "time":
+            return _time(rng)
+        case "blob":
+            return rng.randbytes(min(8, column.size or 8))
+        case "uuid":
+            return str(uuid.UUID(int=rng.getrandbits(128), version=4))
+        case "json":
+            return json.dumps({"note": rng.choice(words.LEVELS), "count": rng.randint(1, 9)})
+        case "interval":
+            return f"{rng.randint(1, 30)} days"
+        case "list":
+            return []
+    text = _text(column, name, parts(table), rng)
+    return text[: column.size] if column.size else text
+
+
+def _number(column: Column, name: list[str], rng: Random, rows: int) -> int | float:
+    low, high = _span(column, name, rows)
+    if column.kind == "int":
+        if _FLAGS & set(name) and column.low is None and column.high is None:
+            return int(rng.random() < 0.6)
+        if (_STAMPS | _DATES) & set(name) and column.high is None:
+            return int(dt.datetime.combine(_date(column, rng), dt.time(12), dt.UTC).timestamp())
+        return rng.randint(int(low), max(int(low), int(high)))
+    return round(rng.uniform(low, max(low, high)), column.scale if column.kind == "decimal" else 2)
+
+
+def _span(column: Column, name: list[str], rows: int) -> tuple[float, float]:
+    """The usual range for such a name, moved to where type and CHECK allow it."""
+    usual: tuple[float, float] = (1, 100)
+    if name[-1:] == ["id"]:
+        usual = (1, rows)
+    else:
+        usual = next((span for marks, span in _RANGES if marks & set(name)), usual)
+    if column.kind == "int" and usual[1] < 1:
+        usual = (0, 50)
+    if column.kind == "decimal" and column.size:
+        largest = 10.0 ** (column.size - column.scale) - 10.0**-column.scale
+        usual = (max(usual[0], -largest), min(usual[1], largest))
+    low, high = (value if isinstance(value, int | float) else None for value in (column.low, column.high))
+    width = usual[1] - usual[0]
+    if low is not None and high is not None:
+        inside = max(low, usual[0]), min(high, usual[1])
+        return inside if inside[0] < inside[1] else (low, high)
+    if low is not None:
+        return (low, low + width) if low > usual[0] else usual
+    if high is not None:
+        return (high - width, high) if high < usual[1] else usual
+    return usual
+
+
+def _date(column: Column, rng: Random) -> dt.date:
+    first, last = _day(column.low, FIRST_DAY), _day(column.high, LAST_DAY)
+    if column.low is not None and column.high is None:
+        last = max(last, first + dt.timedelta(days=365))
+    if column.high is not None and column.low is None:
+        first = min(first, last - dt.timedelta(days=365))
+    return first + dt.timedelta(days=rng.randint(0, max(0, (last - first).days)))
+
+
+def _day(value: Any, otherwise: dt.date) -> dt.date:
+    try:
+        return dt.date.fromisoformat(str(value)[:10])
+    except ValueError:
+        return otherwise
+
+
+def _time(rng: Random) -> str:
+    return f"{rng.randint(7, 21):02}:{rng.choice((0, 15, 30, 45)):02}:00"
+
+
+def _text(column: Column, name: list[str], table: list[str], rng: Random) -> str:
+    found = set(name)
+    if "email" in found or "mail" in found:
+        return f"{rng.choice(words.FIRST_NAMES)}.{rng.choice(words.LAST_NAMES)}@example.com".lower()
+    if "phone" in found or "fax" in found or "mobile" in found:
+        return f"+49 30 {rng.randint(1000000, 9999999)}"
+    for mark in reversed(name):
+        if mark in words.LISTS:
+            return rng.choice(words.LISTS[mark])
+    if found & _DATES or name[-1:] == ["on"]:
+        return _date(column, rng).isoformat()
+    if found & _STAMPS:
+        return f"{_date(column, rng).isoformat()} {_time(rng)}"
+    return _wording(name, table, rng)
+
+
+def _wording(name: list[str], table: list[str], rng: Random) -> str:
+    found = set(name)
+    if "first" in found or "given" in found:
+        return rng.choice(words.FIRST_NAMES)
+    if "last" in found or "surname" in found or "family" in found:
+        return rng.choice(words.LAST_NAMES)
+    if "username" in found or "login" in found or "nickname" in found:
+        return f"{rng.choice(words.FIRST_NAMES).lower()}{rng.randint(1, 99)}"
+    if "address" in found or "street" in found:
+        return f"{rng.choice(words.STREETS)} {rng.randint(1, 90)}"
+    if found & {"zip", "postal", "postcode"}:
+        return str(rng.randint(10000, 99999))
+    if found & {"code", "sku", "isbn", "number", "serial", "plate", "key"}:
+        return "".join(rng.choice(string.ascii_uppercase) for _ in range(3)) + str(rng.randint(100, 999))
+    if found & {"url", "website", "link"}:
+        return f"https://example.com/{rng.choice(words.NOUNS).lower()}"
+    if found & {"description", "comment", "note", "body", "text", "review", "content", "message", "summary", "remark"}:
+        return rng.choice(words.SENTENCES)
+    if "name" in found or found & words.PEOPLE:
+        return _name(name, table, rng)
+    return f"{rng.choice(words.ADJECTIVES)} {rng.choice(words.NOUNS)}"
+
+
+def _name(name: list[str], table: list[str], rng: Random) -> str:
+    about = set(name) | set(table)
+    if about & words.PEOPLE:
+        return f"{rng.choice(words.FIRST_NAMES)} {rng.choice(words.LAST_NAMES)}"
+    if about & words.COMPANY_LIKE:
+        return rng.choice(words.COMPANIES)
+    for mark in reversed(table):
+        if mark.endswith("ie"):  # the plural of a word in y: categories -> categorie
+            mark = mark[:-2] + "y"
+        if mark in words.LISTS:
+            return rng.choice(words.LISTS[mark])
+    return f"{rng.choice(words.ADJECTIVES)} {rng.choice(words.NOUNS)}"
