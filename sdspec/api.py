@@ -1,9 +1,9 @@
 """The public Python surface, which the command line uses too.
 
-    spec = sdspec.load("specs/orders_sql.yaml", overrides=["model.temperature=0.2"])
-    plan = sdspec.compile(spec)
-    run = sdspec.run(plan)
-    run.rows()
+spec = sdspec.load("specs/orders_sql.yaml", overrides=["model.temperature=0.2"])
+plan = sdspec.compile(spec)
+run = sdspec.run(plan)
+run.rows()
 """
 
 from __future__ import annotations

@@ -7,8 +7,8 @@ they need at run time (a connection, a process) is given to them or opened by th
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -242,11 +242,11 @@ class Provider(Part):
         """What is wrong with a model id that needs no network to know."""
         return []
 
-    @asynccontextmanager
-    async def open(self, model_id: str, concurrency: int, say: Callable[[str], None]) -> AsyncIterator[Endpoint]:
+    @abstractmethod
+    def open(
+        self, model_id: str, concurrency: int, say: Callable[[str], None]
+    ) -> AbstractAsyncContextManager[Endpoint]:
         """The endpoint, ready for calls; raises PrerequisiteError. `say` tells the user what takes time."""
-        raise NotImplementedError
-        yield  # pragma: no cover
 
     @abstractmethod
     def request(self, ask: Ask, endpoint: Endpoint) -> HttpRequest:
@@ -291,4 +291,3 @@ class Exporter(Part):
     @abstractmethod
     def write(self, examples: pa.Table | pa.RecordBatchReader, path: Path) -> None:
         """The file at `path`, whole or not at all; a reader is written as it streams."""
-

@@ -1,16 +1,16 @@
 """What can go wrong, as types: a user's problems (gathered), a row's reject, a provider's failure.
 
-    SdspecError
-    ├── SpecError           the spec or the command line is wrong: a list of Problems, exit 2
-    ├── PrerequisiteError   something must be installed, fetched or granted first: a hint says what, exit 1
-    ├── StoreError          an outputs folder or a journal that cannot be used, exit 1
-    ├── RunFatal            the run cannot go on: outage, revoked key, unknown model, exit 1
-    └── CallError           one call failed, typed by what the caller does about it
-        ├── RowFatal        this ask never gets an answer: the row is rejected, nothing is retried
-        ├── Transient       try again, with backoff; counts as a try
-        ├── BackPressure    slow down, try again; does not count as a try
-        ├── AuthExpired     credentials refused: refresh them once, then it is fatal
-        └── Fatal           every ask would fail alike: stop the run
+SdspecError
+├── SpecError           the spec or the command line is wrong: a list of Problems, exit 2
+├── PrerequisiteError   something must be installed, fetched or granted first: a hint says what, exit 1
+├── StoreError          an outputs folder or a journal that cannot be used, exit 1
+├── RunFatal            the run cannot go on: outage, revoked key, unknown model, exit 1
+└── CallError           one call failed, typed by what the caller does about it
+    ├── RowFatal        this ask never gets an answer: the row is rejected, nothing is retried
+    ├── Transient       try again, with backoff; counts as a try
+    ├── BackPressure    slow down, try again; does not count as a try
+    ├── AuthExpired     credentials refused: refresh them once, then it is fatal
+    └── Fatal           every ask would fail alike: stop the run
 """
 
 from __future__ import annotations

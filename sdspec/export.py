@@ -6,7 +6,10 @@ from functools import partial
 from pathlib import Path
 
 from sdspec.contracts import Dataset
+from sdspec.errors import Problem, SpecError
 from sdspec.plan.plan import Plan
+from sdspec.prompts import TextError
+from sdspec.spec.spec import dotted
 from sdspec.store.examples import read_examples
 
 
@@ -17,6 +20,10 @@ def export_run(plan: Plan, folder: Path) -> list[Path]:
     for export in plan.exports:
         path = folder / "export" / f"{export.name}{export.exporter.suffix}"
         path.parent.mkdir(exist_ok=True)
-        export.exporter.write(read_examples(folder, partial(export.packer.pack, dataset=dataset)), path)
+        try:
+            export.exporter.write(read_examples(folder, partial(export.packer.pack, dataset=dataset)), path)
+        except TextError as wrong:
+            key = ("export", export.name, "packer")
+            raise SpecError([Problem(plan.spec.origins.where(key), f"{dotted(key)}: {wrong}.")]) from wrong
         written.append(path)
     return written

@@ -81,7 +81,11 @@ def _parser() -> argparse.ArgumentParser:
 
     def verb(name: str, what: str, example: str) -> argparse.ArgumentParser:
         return verbs.add_parser(
-            name, help=what, description=f"{what[0].upper()}{what[1:]}.", epilog=f"example: {example}", formatter_class=raw
+            name,
+            help=what,
+            description=f"{what[0].upper()}{what[1:]}.",
+            epilog=f"example: {example}",
+            formatter_class=raw,
         )
 
     run = _with_spec(verb("run", "run a spec into a new run folder", "sdspec run template=text2sql provider=fake"))

@@ -24,7 +24,14 @@ def main(args: argparse.Namespace) -> int:
         print(f"no runs in {args.outputs}; `sdspec run` makes one")
         return 0
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for title, right in (("run", False), ("name", False), ("status", False), ("kept", True), ("of", True), ("USD", True)):
+    for title, right in (
+        ("run", False),
+        ("name", False),
+        ("status", False),
+        ("kept", True),
+        ("of", True),
+        ("USD", True),
+    ):
         table.add_column(title, justify="right" if right else "left", no_wrap=title == "run")
     for run in runs:
         table.add_row(*_line(run))

@@ -99,6 +99,4 @@ def _estimate(plan: Plan, step: Step, part: Generate, asks: list[Ask], held: int
             tokens_in.most * price.input_usd + tokens_out.most * price.output_usd,
         )
     provider = type(model.provider).__module__.rpartition(".")[2]
-    return StepEstimate(
-        step.name, model.call.id, provider, calls, tokens_in, tokens_out, usd, price, len(asks), held
-    )
+    return StepEstimate(step.name, model.call.id, provider, calls, tokens_in, tokens_out, usd, price, len(asks), held)

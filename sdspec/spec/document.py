@@ -144,6 +144,11 @@ class _Reader:
 
     def _plain(self, value: Any, key: Key) -> Any:
         if isinstance(value, dict):
+            for name in [name for name in value if not isinstance(name, str | int | float)]:
+                line, column = self.marks.get((*key, name), (1, 1))
+                what = f"{dotted(key) or 'the spec'}: a key must be a text, got {_named(name)}."
+                self.findings.append(Finding(Origin(self.name, line, column), what, "Quote it.", key or None))
+                del value[name]
             return {name: self._plain(child, (*key, name)) for name, child in value.items()}
         if isinstance(value, list):
             return [self._plain(child, (*key, index)) for index, child in enumerate(value)]
@@ -153,6 +158,10 @@ class _Reader:
         what = f"{dotted(key)}: a {type(value).__name__} cannot stand in a spec."
         self.findings.append(Finding(Origin(self.name, line, column), what, "Write it as a quoted text.", key))
         return None
+
+
+def _named(key: Any) -> str:
+    return "nothing (null)" if key is None else f"a {type(key).__name__}"
 
 
 def _scalar(node: yaml.Node) -> Any:

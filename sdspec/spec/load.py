@@ -29,7 +29,7 @@ def load_spec(target: str | None, overrides: Sequence[str] = (), *, cwd: Path | 
     raised only when there is no config at all: no such file, or not YAML.
     """
     from sdspec.spec.find import find_spec, shown
-    from sdspec.spec.loader import make_loader
+    from sdspec.spec.loader import ONE_AT_A_TIME, make_loader
 
     here = Path(cwd or Path.cwd()).absolute()
     path = find_spec(target, here) if target is not None else None
@@ -37,8 +37,8 @@ def load_spec(target: str | None, overrides: Sequence[str] = (), *, cwd: Path | 
     loader = make_loader(path, here, plugins=_uses_hydra_groups(path, overrides))
     if path is not None and (document := loader.library.read(path)).broken:
         raise SpecError(problems(document.findings, name))
-    composed = loader.compose(list(overrides))
-    return _Loading(loader, composed, name, overrides).spec(path)
+    with ONE_AT_A_TIME:
+        return _Loading(loader, loader.compose(list(overrides)), name, overrides).spec(path)
 
 
 def _uses_hydra_groups(path: Path | None, overrides: Sequence[str]) -> bool:

@@ -42,7 +42,7 @@ from sdspec.spec.repository import Library, Repository, folders
 from sdspec.spec.settings import Setting, plain
 from sdspec.spec.spec import Key, Origin
 
-_ONE_AT_A_TIME = threading.RLock()
+ONE_AT_A_TIME = threading.RLock()
 """Hydra's and OmegaConf's generated parsers share their caches between threads, unguarded."""
 
 REFUSED = (HydraException, RecursionError, ValueError)
@@ -118,7 +118,7 @@ class Loader(ConfigLoaderImpl):
 
     def compose(self, overrides: Sequence[str], run_mode: RunMode = RunMode.RUN) -> Composition:
         """The composed spec; what is wrong is in its findings."""
-        with _ONE_AT_A_TIME:
+        with ONE_AT_A_TIME:
             return _Composing(self, run_mode).run(overrides)
 
 

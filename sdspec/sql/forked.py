@@ -44,10 +44,50 @@ def run_forked(work: Callable[[], bytes], cpu_s: float, memory_mb: int) -> bytes
         finally:
             os._exit(status)  # whatever happened, the copy must not go on with this process' business
     os.close(writing)
-    try:
-        answer = _read(reading, time.monotonic() + PATIENCE * cpu_s)
-    finally:
-        os.close(reading)
-        if answer_missing := select.select([], [], [], 0) is None:
-            del answer_missing
-    return answer or Died(False, "")
+    answer, late = _read(reading, time.monotonic() + PATIENCE * cpu_s)
+    os.close(reading)
+    if late:
+        os.kill(child, signal.SIGKILL)
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if late or status == -signal.SIGPROF:
+        return Died(True, f"took more than {cpu_s:g} s of processor time")
+    if status != 0:
+        return Died(False, f"needs more than {memory_mb} MB")
+    return answer
+
+
+def _limit(cpu_s: float, memory_mb: int) -> None:
+    """This process dies of SIGPROF when its time is up, gets no more memory than said, and opens nothing."""
+    signal.signal(signal.SIGPROF, signal.SIG_DFL)
+    signal.setitimer(signal.ITIMER_PROF, cpu_s)
+    if (used := _data_bytes()) is not None:
+        most = used + memory_mb * 2**20
+        resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))  # what is open stays open; no file and no socket can be added
+
+
+def _data_bytes() -> int | None:
+    """Memory of its own that this process has; None where the system does not say so (then RLIMIT_DATA has no use)."""
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return None
+    line = next(line for line in status.read_text().splitlines() if line.startswith("VmData:"))
+    return int(line.split()[1]) * 1024
+
+
+def _write(pipe: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(pipe, data) :]
+
+
+def _read(pipe: int, deadline_s: float) -> tuple[bytes, bool]:
+    """What came until the end, and whether the end was too long in coming."""
+    read = b""
+    while select.select([pipe], [], [], max(0.0, deadline_s - time.monotonic()))[0]:
+        part = os.read(pipe, 65536)
+        if not part:
+            return read, False
+        read += part
+    return read, True

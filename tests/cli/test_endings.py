@@ -37,7 +37,7 @@ def undisturbed(folder: Path, *words: str) -> str:
 
 
 def test_after_kill_9_only_calls_in_flight_are_repeated(tmp_path: Path) -> None:
-    """Law 3: killed in the middle of 2,000 calls, the next run repeats at most those in flight; the rows are the same."""
+    """Law 3: killed amid 2,000 calls, the next run repeats at most those in flight; the rows are the same."""
     write_spec(tmp_path)
     log = tmp_path / "log"
     words = ["run", "colours", "workflow.size=2000", *SLOW, f"provider.request_log={log}"]

@@ -1,4 +1,4 @@
-"""The schedule commits the same rows whatever order they finish in (law 5), fills quotas (law 6), and never deadlocks."""
+"""The schedule commits the same rows in whatever order they finish (law 5), fills quotas (law 6), never deadlocks."""
 
 import random
 

@@ -20,6 +20,12 @@ WRONG = [
     ("template.output.answer=strng", "'strng' is no column type. Did you mean 'str'?"),
     ("+template.output.seed=str", "this name is taken by sdspec."),
     ("template.output={}", "an output needs at least one column."),
+    (
+        "template.output={type: object, properties: {question: {type: string}, answer: {$ref: 'http://x/y'}}}",
+        "'http://x/y' lies outside of this schema.",
+    ),
+    ("template.output={type: object, properties: {question: {type: strng}, answer: {}}}", "not a valid JSON Schema"),
+    ("template.parse=raw", "template.parse: "),
     ("template.seeds=[a,b,a]", "seed 3 repeats seed 1: 'a'."),
     ("template.seeds=[a,' ']", "seed 2 is empty."),
     ("template.examples=[{question: q}]", "example 1 has no column 'answer'."),

@@ -43,7 +43,8 @@ def test_own_options(project: Project):
     project.write("conf/model/house.yaml", "id: house-7b\nmax_tokens: 99\n")
     project.write("specs/model/desk.yaml", "id: desk\n")
     name = project.spec("name: a\n", "  - override /model: house")
-    assert ("house-7b", 99) == (lambda m: (m.id, m.max_tokens))(project.right(name).config.model)
+    model = project.right(name).config.model
+    assert ("house-7b", 99) == (model.id, model.max_tokens)
     assert "desk" == project.right(name, "model=desk").config.model.id
     assert "smollm2-135m-instruct" == project.right(name, "model=smollm2").config.model.id
 

@@ -37,7 +37,7 @@ def test_names_of_no_secret(name: str):
 @pytest.mark.parametrize("key", ["provider.base_url", "template.variables.note", "model.id", "template.prompt"])
 def test_shapes_are_refused(project: Project, key: str, value: str):
     """What is shaped like a key is refused at any key, in a file and on the command line, and never repeated."""
-    first, second = key.split(".")[0], key.split(".", 1)[1]
+    first, second = key.split(".", 1)
     nested = f"{{variables: {{note: '{value}'}}}}" if "variables" in key else f"{{{second}: 'a {value}'}}"
     for spec in (
         project.load(project.spec(f"name: a\n{first}: {nested}\n")),

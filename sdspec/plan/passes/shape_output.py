@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from sdspec.errors import did_you_mean
 from sdspec.plan.draft import Draft
+from sdspec.spec.spec import Key
 
 SCALARS = {"str": "string", "int": "integer", "float": "number", "bool": "boolean"}
 TYPES = (*SCALARS, *(f"list[{name}]" for name in SCALARS), "json")
-KEY = ("template", "output")
+KEY: Key = ("template", "output")
 RESERVED = ("seed", "examples")
 
 
@@ -33,6 +34,8 @@ def shape_output(draft: Draft) -> None:
         _check_schema(draft, schema)
     draft.schema = schema
     draft.output = {name: _type(spec) for name, spec in schema.get("properties", {}).items()}
+    for text in draft.parser.problems(schema) if draft.parser else ():
+        draft.problem(("template", "parse"), text)
 
 
 def _is_schema(output: Mapping[str, Any]) -> bool:
@@ -61,6 +64,17 @@ def _check_schema(draft: Draft, schema: Mapping[str, Any]) -> None:
         Draft202012Validator.check_schema(schema)
     except SchemaError as found:
         draft.problem((*KEY, *found.absolute_path), f"not a valid JSON Schema: {found.message}.")
+    for path, target in _references(schema, KEY):
+        if not target.startswith("#"):
+            draft.problem(path, f"{target!r} lies outside of this schema.", "Write what it refers to under $defs.")
+
+
+def _references(schema: Any, at: Key) -> Iterator[tuple[Key, str]]:
+    inside = schema.items() if isinstance(schema, Mapping) else enumerate(schema) if isinstance(schema, list) else ()
+    for name, value in inside:
+        if name == "$ref" and isinstance(value, str):
+            yield (*at, name), value
+        yield from _references(value, (*at, name))
 
 
 def _type(schema: Mapping[str, Any]) -> str:
