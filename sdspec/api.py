@@ -15,6 +15,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import orjson
+
 from sdspec.engine.run import Observer, Silent, Summary, run_plan
 from sdspec.errors import Problem, SdspecError, SpecError, StoreError
 from sdspec.export import export_run
@@ -49,6 +51,11 @@ class Run:
     def record(self) -> dict[str, Any]:
         """`run.json`."""
         return self.folder.read_run()
+
+    def plan_record(self) -> dict[str, Any]:
+        """`plan.json`."""
+        found: dict[str, Any] = orjson.loads((self.path / "plan.json").read_bytes())
+        return found
 
     def rows(self) -> pa.Table:
         """The kept rows, in index order; also while the run goes on."""

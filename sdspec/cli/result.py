@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
@@ -40,7 +40,7 @@ def print_show(run: api.Run, samples: int) -> None:
     for name, model in record.get("models", {}).items():
         console.print(f"{name}: {model['id']} on {model['provider']['kind']}")
     console.print()
-    _print_funnel(console, record, funnel)
+    _print_funnel(console, run, funnel)
     _print_seeds(console, funnel)
     if funnel.reasons:
         _print_reasons(console, funnel.reasons)
@@ -60,15 +60,15 @@ def _status(record: Mapping[str, Any]) -> tuple[str, str]:
     return record["status"] + why, colours.get(record["status"], "red")
 
 
-def _print_funnel(console: Console, record: Mapping[str, Any], funnel: Funnel) -> None:
-    counts = record.get("counts") or {}
+def _print_funnel(console: Console, run: api.Run, funnel: Funnel) -> None:
+    counts = run.record().get("counts") or {}
     left = funnel.kept + sum(reason.count for reason in funnel.reasons)
     table = Table(box=None, pad_edge=False, header_style="bold")
     for title in ("funnel", "rows", "share", ""):
         table.add_column(title, justify="right" if title in ("rows", "share") else "left")
     attempted = max(1, left)
     table.add_row("attempted", str(left), "100 %", "")
-    for step, reasons in itertools.groupby(_in_step_order(funnel), key=lambda reason: reason.step):
+    for step, reasons in itertools.groupby(_in_step_order(run, funnel), key=lambda reason: reason.step):
         lost = list(reasons)
         gone = sum(reason.count for reason in lost)
         left -= gone
@@ -81,10 +81,10 @@ def _print_funnel(console: Console, record: Mapping[str, Any], funnel: Funnel) -
         console.print(f"and {counts['surplus']} surplus rows, started ahead and finished behind the cut")
 
 
-def _in_step_order(funnel: Funnel) -> Iterator[Reason]:
-    """Reasons by step; a row-wise step's rejects come before dedup's."""
-    order = {"generate": 0, "dedup": 2}
-    return iter(sorted(funnel.reasons, key=lambda reason: (order.get(reason.step, 1), reason.step, -reason.count)))
+def _in_step_order(run: api.Run, funnel: Funnel) -> list[Reason]:
+    """Reasons in the order of the plan's steps."""
+    steps = [step["name"] for step in run.plan_record()["steps"]]
+    return sorted(funnel.reasons, key=lambda reason: (steps.index(reason.step), -reason.count, reason.reason))
 
 
 def _print_seeds(console: Console, funnel: Funnel) -> None:
@@ -152,7 +152,7 @@ def _totals(record: Mapping[str, Any]) -> str:
 def _cost(record: Mapping[str, Any]) -> str:
     if record["unpriced_calls"]:
         return f"${record['cost_usd']:.4f} and {record['unpriced_calls']} calls without a known price"
-    return f"${record['cost_usd']:.4f}"
+    return f"${record['cost_usd']:.4f}" if record["cost_usd"] else "no cost"
 
 
 def _short(text: str) -> str:

@@ -149,7 +149,8 @@ def _defaulted(tree: Setting, key: Key) -> Setting:
 
 def located(data: Any, tree: Setting) -> Any:
     """The data with the paths of models' files absolute: they are relative to the file that names them."""
-    keys: list[Key] = [("model",), *(("models", name) for name in data.get("models") or {})]
+    models = find(tree, ("models",))
+    keys: list[Key] = [("model",), *(("models", name) for name in (models.mapping if models else ()))]
     for key in keys:
         setting, model = find(tree, (*key, "path")), data
         for part in key:

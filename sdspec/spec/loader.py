@@ -250,9 +250,7 @@ class _Composing:
         config = self.loader._compose_config_from_defaults_list(mine, self.cached)
         for layer in layers:
             if "hydra" in layer.data and not layer.package:
-                self._attempt(
-                    layer.place(("hydra",)).origin, lambda data=layer.data: config.merge_with({"hydra": data["hydra"]})
-                )
+                self._hydra_layer(layer, config)
         OmegaConf.set_struct(config, True)
         OmegaConf.set_readonly(config.hydra, False)
         for override in own:
@@ -279,6 +277,13 @@ class _Composing:
         )
         node.job.config_name = self.name
         return config
+
+    def _hydra_layer(self, layer: Layer, config: DictConfig) -> None:
+        origin, own = layer.place(("hydra",)).origin, layer.data["hydra"]
+        if isinstance(own, dict):
+            self._attempt(origin, lambda: config.merge_with({"hydra": own}))
+        else:
+            self.findings.append(Finding(origin, "hydra: a mapping (key: value) is needed."))
 
     def _attempt(self, origin: Origin, change: Any) -> None:
         try:

@@ -78,9 +78,11 @@ class Source(FileConfigSource):
         return config_path == "" or any(p.suffix == ".yaml" or p.is_dir() for p in folder.iterdir())
 
     def load_config(self, config_path: str) -> ConfigResult:
-        """What Hydra needs of a document: its header and its `hydra` node."""
+        """What Hydra needs of a document: its header, and the folders that it adds to the search path."""
         document = self.library.read(self.file(config_path))
-        shown = {key: document.data[key] for key in ("hydra",) if key in document.data}
+        hydra = document.data.get("hydra")
+        more = hydra.get("searchpath") if isinstance(hydra, dict) else None
+        shown = {"hydra": {"searchpath": more}} if isinstance(more, list) else {}
         header = {"package": document.package}
         return ConfigResult(self.provider, f"file://{self.path}", OmegaConf.create(shown), header)
 

@@ -12,14 +12,14 @@ Type = exp.DataType.Type
 
 _KINDS: dict[str, frozenset[Any]] = {
     "bool": frozenset({Type.BOOLEAN, Type.BIT}),
-    "int": exp.DataType.INTEGER_TYPES
+    "int": frozenset(exp.DataType.INTEGER_TYPES)
     | {Type.SERIAL, Type.SMALLSERIAL, Type.BIGSERIAL, Type.YEAR, Type.MEDIUMINT, Type.UMEDIUMINT},
     "decimal": frozenset(
         {Type.DECIMAL, Type.UDECIMAL, Type.BIGDECIMAL, Type.DECIMAL32, Type.DECIMAL64, Type.DECIMAL128}
     )
     | {Type.MONEY, Type.SMALLMONEY},
     "float": frozenset({Type.FLOAT, Type.DOUBLE, Type.UDOUBLE}),
-    "text": exp.DataType.TEXT_TYPES | {Type.ENUM, Type.TINYTEXT, Type.MEDIUMTEXT, Type.LONGTEXT, Type.SET},
+    "text": frozenset(exp.DataType.TEXT_TYPES) | {Type.ENUM, Type.TINYTEXT, Type.MEDIUMTEXT, Type.LONGTEXT, Type.SET},
     "date": frozenset({Type.DATE, Type.DATE32}),
     "timestamp": frozenset(
         {Type.TIMESTAMP, Type.TIMESTAMPTZ, Type.TIMESTAMPLTZ, Type.TIMESTAMPNTZ, Type.DATETIME, Type.DATETIME2}

@@ -140,5 +140,8 @@ def _create(database: Database, statement: Statement, engine: str) -> None:
     try:
         database.create(statement.sql)
     except BuildError as error:
+        if statement.otherwise is not None:
+            _create(database, Statement(statement.otherwise, statement.line), engine)
+            return
         shown = one_line(statement.sql)[:NEAR]
         raise BuildError(f"line {statement.line}: {engine} says {str(error)!r} of {shown!r}") from error

@@ -1,4 +1,4 @@
-"""DDL text of any dialect -> a Schema for an engine: `CREATE TABLE t (id SERIAL PRIMARY KEY)` -> table t, and what creates it.
+"""DDL text of any dialect -> a Schema: `CREATE TABLE t (id SERIAL PRIMARY KEY)` -> table t, and what creates it.
 
 DDL in the engine's own dialect is run as it is written. Any other is written anew from the tables read, so that only
 what the engine understands reaches it.
@@ -57,18 +57,19 @@ def read_schema(text: str, dialect: str, engine: str) -> Schema:
     tables = tuple(table.settled() for table in reading.tables.values())
     if dialect == engine:
         return Schema(tables, tuple(reading.raw))
-    made = [Statement(sql, reading.lines[name]) for name, sql in _created(tables, engine)]
-    return Schema(tables, (*made, *reading.after))
+    return Schema(tables, (*_created(reading, tables), *reading.after))
 
 
-def _created(tables: tuple[Table, ...], engine: str) -> list[tuple[str, str]]:
+def _created(reading: _Reading, tables: tuple[Table, ...]) -> list[Statement]:
     done: set[str] = set()
     out = []
     for table in creation_order(tables):
         # DuckDB wants the parent first and cannot add a foreign key later: those of a cycle only shape the rows.
         done.add(table.name.lower())
-        known = [key for key in table.foreign_keys if engine == "sqlite" or key.parent.lower() in done]
-        out.append((table.name.lower(), create_table(replace(table, foreign_keys=tuple(known)))))
+        known = [key for key in table.foreign_keys if reading.engine == "sqlite" or key.parent.lower() in done]
+        made = replace(table, foreign_keys=tuple(known))
+        plain = create_table(replace(made, checks=())) if made.checks else None
+        out.append(Statement(create_table(made), reading.lines[table.name.lower()], plain))
     return out
 
 

@@ -40,9 +40,6 @@ def allowed(check: exp.Expr) -> Iterator[Allowed]:
     elif isinstance(check, exp.Between):
         if name := _name(check.this):
             yield Allowed(name, low=constant(check.args["low"]), high=constant(check.args["high"]))
-    elif isinstance(check, exp.EQ) and isinstance(check.expression, exp.Any):
-        array = check.expression.this.unnest()
-        yield from _listed(check.this, array.expressions if isinstance(array, exp.Array) else [])
     elif isinstance(check, exp.EQ):
         yield from _listed(check.this, [check.expression])
     elif type(check) in _FLIPPED:

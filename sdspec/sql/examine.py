@@ -39,7 +39,7 @@ class Rules(Protocol):
 
 
 def settings_problems(rules: Rules) -> list[str]:
-    """What makes every verdict impossible: an unknown dialect, a schema that the engine cannot hold or that gets no rows."""
+    """What makes verdicts impossible: an unknown dialect, a schema that the engine cannot hold or that gets no rows."""
     found = [dialect_problem(name) for name in dict.fromkeys((rules.dialect, rules.ddl_dialect or rules.dialect))]
     if any(found):
         return [text for text in found if text]

@@ -23,6 +23,8 @@ NULLS = 0.08
 """Share of NULL in columns that may hold it."""
 SKEW = 1.6
 """Above 1, low-numbered parents get more children, and some parents none."""
+LINES = 4
+"""A number that is one part of a key (order 7, line 2) starts among this many."""
 
 Values = dict[str, Any]
 """A row, by column name in lower case."""
@@ -85,9 +87,7 @@ def _fill_table(filling: _Filling, table: Table) -> None:
             return
 
 
-def _insert_row(
-    filling: _Filling, table: Table, position: int, taken: list[set[tuple[Any, ...]]]
-) -> Values | None:
+def _insert_row(filling: _Filling, table: Table, position: int, taken: list[set[tuple[Any, ...]]]) -> Values | None:
     """The row that the engine took; None when none of the tries was any good. `taken` holds the values of each key."""
     for attempt in range(TRIES):
         row = _make_row(filling, table, position, attempt)
@@ -128,14 +128,14 @@ def _make_row(filling: _Filling, table: Table, position: int, attempt: int) -> V
 
 def _value(filling: _Filling, table: Table, column: Column, position: int, attempt: int) -> Any:
     name = column.name.lower()
-    if column.nullable and filling.rng.random() < NULLS:
+    if column.nullable and not attempt and filling.rng.random() < NULLS:
         return None
     if any(len(names) == 1 and names[0].lower() == name for names in table.keys):
         return _unrepeated(column, table, filling, position, attempt)
-    value = make_value(column, table.name, filling.rng, filling.rows)
-    if type(value) is int and not column.domain and name in map(str.lower, table.primary_key):
-        return value + attempt // 8  # a line number within an order: go further once the low ones are taken
-    return value
+    if column.kind == "int" and not column.domain and name in map(str.lower, table.primary_key):
+        first = column.low if column.low is not None else 1  # a line number within an order, say
+        return int(first) + filling.rng.randint(0, LINES - 1 + attempt)
+    return make_value(column, table.name, filling.rng, filling.rows)
 
 
 def _reference(filling: _Filling, table: Table, key: ForeignKey, row: Values, turn: int) -> Values | None:
@@ -171,11 +171,12 @@ def _unrepeated(column: Column, table: Table, filling: _Filling, position: int, 
         return column.domain[(position + attempt) % len(column.domain)]
     if column.kind in ("int", "decimal", "float"):
         first = column.low if isinstance(column.low, int | float) and column.low > 1 else 1
-        return int(first) + position + attempt
+        return int(first) + position
     value = make_value(column, table.name, filling.rng, filling.rows)
-    if column.kind != "text" or not any(row.get(column.name.lower()) == value for row in filling.made[table.name.lower()]):
+    name = column.name.lower()
+    if column.kind != "text" or all(row.get(name) != value for row in filling.made[table.name.lower()]):
         return value
-    return _numbered(str(value), str(position + 1 + attempt), column.size)
+    return _numbered(str(value), str(position + 1), column.size)
 
 
 def _numbered(text: str, number: str, size: int | None) -> str:
@@ -184,7 +185,9 @@ def _numbered(text: str, number: str, size: int | None) -> str:
     if at:
         return f"{before}{number}@{after}"
     ending = number if len(text) <= 10 and " " not in text else f" {number}"
-    return text[: max(0, size - len(ending))] + ending.strip() if size and size < len(text) + len(ending) else text + ending
+    if size and size < len(text) + len(ending):
+        return text[: max(0, size - len(ending))] + ending.strip()
+    return text + ending
 
 
 def _link_back(filling: _Filling, table: Table, key: ForeignKey) -> None:

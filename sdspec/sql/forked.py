@@ -26,8 +26,8 @@ PATIENCE = 5
 class Died:
     """The copy ended without an answer."""
 
-    timeout: bool
-    """Of the time limit; else of a lack of memory, or of a crash that came of it."""
+    reason: str
+    """`sql_timeout`, `sql_memory` or `sql_crash`."""
     detail: str
 
 
@@ -36,11 +36,13 @@ def run_forked(work: Callable[[], bytes], cpu_s: float, memory_mb: int) -> bytes
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
-        status = OUT_OF_MEMORY
+        status = 1
         try:
             _limit(cpu_s, memory_mb)
             _write(writing, work())
             status = 0
+        except MemoryError:
+            status = OUT_OF_MEMORY
         finally:
             os._exit(status)  # whatever happened, the copy must not go on with this process' business
     os.close(writing)
@@ -50,10 +52,10 @@ def run_forked(work: Callable[[], bytes], cpu_s: float, memory_mb: int) -> bytes
         os.kill(child, signal.SIGKILL)
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     if late or status == -signal.SIGPROF:
-        return Died(True, f"took more than {cpu_s:g} s of processor time")
-    if status != 0:
-        return Died(False, f"needs more than {memory_mb} MB")
-    return answer
+        return Died("sql_timeout", f"took more than {cpu_s:g} s of processor time")
+    if status == OUT_OF_MEMORY:
+        return Died("sql_memory", f"needs more than {memory_mb} MB")
+    return answer if status == 0 else Died("sql_crash", f"the engine's process ended with status {status}")
 
 
 def _limit(cpu_s: float, memory_mb: int) -> None:

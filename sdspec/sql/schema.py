@@ -81,6 +81,8 @@ class Statement:
 
     sql: str
     line: int
+    otherwise: str | None = None
+    """What to run where the engine refuses it: the table without CHECKs that another engine was meant to know."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Judges SQL text before it runs: one statement, of an allowed type all the way down, that reaches for nothing outside."""
+"""Judges SQL text before it runs: one statement, of an allowed type all the way down, reaching for nothing outside."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlglot import expressions as exp
 from sqlglot.errors import SqlglotError
 
-from sdspec.sql.syntax import NEAR, SqlSyntaxError, one_line, parse_statements
+from sdspec.sql.syntax import NEAR, SqlSyntaxError, one_line, parse_statements, word_set
 
 LONGEST = 20_000
 """Characters of a text: reading SQL takes some 50 ms for as many, and no useful query comes near."""
@@ -53,13 +53,13 @@ _NEVER: dict[type[exp.Expr], str] = {
     exp.ReadCSV: "read_csv()",
     exp.ReadParquet: "read_parquet()",
 }
-_OUTSIDE = frozenset(
+_OUTSIDE = word_set(
     "load_extension readfile writefile edit fts3_tokenizer getenv glob sniff_csv read_csv read_csv_auto read_json "
     "read_json_auto read_json_objects read_ndjson read_ndjson_auto read_ndjson_objects read_parquet parquet_scan "
     "parquet_metadata parquet_schema read_text read_blob read_xlsx st_read sqlite_scan sqlite_attach postgres_scan "
     "postgres_query mysql_scan mysql_query iceberg_scan delta_scan query query_table pg_read_file pg_ls_dir "
     "pg_read_binary_file lo_import lo_export dblink xp_cmdshell openrowset opendatasource load_file duckdb_secrets "
-    "which_secret".split()
+    "which_secret"
 )
 """Functions of any engine that reach files, the network or other databases. The engines are closed to these anyway."""
 

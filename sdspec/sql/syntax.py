@@ -1,4 +1,4 @@
-"""SQL text to syntax trees, one per statement, in any dialect; every failure has a line, a column and the text there."""
+"""SQL text to syntax trees, one per statement, in any dialect; every failure has its line, column and text."""
 
 from __future__ import annotations
 
@@ -99,7 +99,8 @@ def _bad_parse(text: str, error: ParseError, line: int, column: int) -> SqlSynta
     said = str(found.get("description") or "")
     wanted = said.removeprefix("Expecting ") if said.startswith("Expecting ") else ""
     what = f"expected {wanted!r}, found {word!r}" if wanted else f"unexpected {word!r}"
-    shown = one_line(f"{str(found.get('start_context') or '')[-NEAR:]}{word}{str(found.get('end_context') or '')[:NEAR]}")
+    before, after = (str(found.get(side) or "") for side in ("start_context", "end_context"))
+    shown = one_line(before[-NEAR:] + word + after[:NEAR])
     return SqlSyntaxError(line, at, f"{what} near {shown!r}" if word else f"cannot be read: {one_line(text)[:NEAR]!r}")
 
 
@@ -110,6 +111,11 @@ def _bad_token(text: str, said: str) -> SqlSyntaxError:
     shown = lines[min(line, len(lines)) - 1]
     column = max(0, shown.rfind(opener))
     return SqlSyntaxError(line, column + 1, f"{opener} is opened and never closed near {shown[column:][:NEAR]!r}")
+
+
+def word_set(text: str) -> frozenset[str]:
+    """The words of a text."""
+    return frozenset(text.split())
 
 
 def one_line(text: str) -> str:

@@ -70,7 +70,7 @@ def _column_constraint(table: Table, name: str, kind: exp.Expr | None, engine: s
 
 
 def read_constraint(table: Table, part: exp.Expr, engine: str) -> Table:
-    """The table with a constraint that stands beside its columns; what is none of ours (KEY, EXCLUDE) changes nothing."""
+    """The table with a constraint that stands beside its columns; KEY, EXCLUDE and the like change nothing."""
     if isinstance(part, exp.Constraint):
         for inner in part.expressions:
             table = read_constraint(table, inner, engine)
@@ -98,10 +98,20 @@ def _referring(table: Table, columns: Names, reference: exp.Expr) -> Table:
 
 
 def _checked(table: Table, check: exp.Expr, engine: str) -> Table:
+    check = check.transform(_as_list)
     table = replace(table, checks=(*table.checks, check.sql(dialect=engine)))
     for finding in allowed(check):
         table = _narrowed(table, finding)
     return table
+
+
+def _as_list(node: exp.Expr) -> exp.Expr:
+    """PostgreSQL's `x = ANY (ARRAY['a', 'b'])` as `x IN ('a', 'b')`, which every engine knows."""
+    if isinstance(node, exp.EQ) and isinstance(node.expression, exp.Any):
+        array = node.expression.this.unnest()
+        if isinstance(array, exp.Array):
+            return exp.In(this=node.this, expressions=array.expressions)
+    return node
 
 
 def _narrowed(table: Table, finding: Allowed) -> Table:

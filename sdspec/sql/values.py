@@ -1,4 +1,4 @@
-"""A plausible value for a column, from its type, its constraints and its name; decided by the random generator alone."""
+"""A plausible value for a column, from its type, its constraints and its name; only the random generator decides."""
 
 from __future__ import annotations
 
@@ -12,30 +12,31 @@ from typing import Any
 
 from sdspec.sql import words
 from sdspec.sql.schema import Column
+from sdspec.sql.syntax import word_set
 
 FIRST_DAY = dt.date(2022, 1, 1)
 LAST_DAY = dt.date(2025, 12, 31)
 """Dates lie in recent years; never near "now", so that rows do not change with the day they are made."""
 
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[^A-Za-z]+")
-_DATES = frozenset("date day birthday birthdate dob deadline joined hired born due since".split())
-_STAMPS = frozenset("at timestamp datetime time created updated modified".split())
-_FLAGS = frozenset("is has active enabled deleted verified flag".split())
+_DATES = word_set("date day birthday birthdate dob deadline joined hired born due since")
+_STAMPS = word_set("at timestamp datetime time created updated modified")
+_FLAGS = word_set("is has active enabled deleted verified flag")
 _RANGES: tuple[tuple[frozenset[str], tuple[float, float]], ...] = (
-    (frozenset("year".split()), (2015, 2025)),
-    (frozenset("month".split()), (1, 12)),
-    (frozenset("age".split()), (18, 80)),
-    (frozenset("rating stars score".split()), (1, 5)),
-    (frozenset("quantity qty count units seats guests".split()), (1, 10)),
-    (frozenset("stock inventory capacity".split()), (0, 200)),
-    (frozenset("salary income budget".split()), (30000, 120000)),
-    (frozenset("price amount total cost fee paid balance revenue spent payment subtotal value fare".split()), (5, 500)),
-    (frozenset("discount tax rate percent percentage ratio".split()), (0, 0.5)),
-    (frozenset("lat latitude".split()), (-60, 70)),
-    (frozenset("lon lng longitude".split()), (-180, 180)),
-    (frozenset("weight height length width distance".split()), (1, 100)),
-    (frozenset("gpa".split()), (1, 4)),
-    (frozenset("minutes duration hours".split()), (5, 240)),
+    (word_set("year"), (2015, 2025)),
+    (word_set("month"), (1, 12)),
+    (word_set("age"), (18, 80)),
+    (word_set("rating stars score"), (1, 5)),
+    (word_set("quantity qty count units seats guests"), (1, 10)),
+    (word_set("stock inventory capacity"), (0, 200)),
+    (word_set("salary income budget"), (30000, 120000)),
+    (word_set("price amount total cost fee paid balance revenue spent payment subtotal value fare"), (5, 500)),
+    (word_set("discount tax rate percent percentage ratio"), (0, 0.5)),
+    (word_set("lat latitude"), (-60, 70)),
+    (word_set("lon lng longitude"), (-180, 180)),
+    (word_set("weight height length width distance"), (1, 100)),
+    (word_set("gpa"), (1, 4)),
+    (word_set("minutes duration hours"), (5, 240)),
 )
 
 

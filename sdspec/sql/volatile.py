@@ -6,19 +6,21 @@ from collections.abc import Iterator
 
 from sqlglot import expressions as exp
 
+from sdspec.sql.syntax import word_set
+
 CHANGING = frozenset({"random", "clock", "session"})
 """With these the result itself differs from run to run, so it is no evidence."""
 
-_RANDOM = frozenset(
-    "random randomblob rand newid uuid uuidv4 uuidv7 gen_random_uuid generate_uuid random_uuid setseed nextval".split()
+_RANDOM = word_set(
+    "random randomblob rand newid uuid uuidv4 uuidv7 gen_random_uuid generate_uuid random_uuid setseed nextval"
 )
-_CLOCK = frozenset(
+_CLOCK = word_set(
     "now today getdate getutcdate sysdate sysdatetime curdate curtime current_date current_time current_timestamp "
     "localtime localtimestamp unix_timestamp utc_timestamp transaction_timestamp clock_timestamp get_current_time "
-    "get_current_timestamp age".split()
+    "get_current_timestamp age"
 )
-_SESSION = frozenset("last_insert_rowid changes total_changes currval current_user user version sqlite_version".split())
-_DATE_FUNCTIONS = frozenset("date time datetime julianday unixepoch strftime".split())
+_SESSION = word_set("last_insert_rowid changes total_changes currval current_user user version sqlite_version")
+_DATE_FUNCTIONS = word_set("date time datetime julianday unixepoch strftime")
 _COLLECTING = (exp.GroupConcat, exp.ArrayAgg, exp.First, exp.Last, exp.AnyValue)
 
 
@@ -48,7 +50,7 @@ def _of(node: exp.Expr) -> Iterator[str]:
 
 def _of_function(node: exp.Func) -> Iterator[str]:
     name = (node.name if isinstance(node, exp.Anonymous) else node.sql_name()).lower()
-    arguments = [child for child in node.iter_expressions()]
+    arguments = list(node.iter_expressions())
     if name in _RANDOM:
         yield "random"
     elif name in _CLOCK and not (name == "age" and len(arguments) > 1):
@@ -57,18 +59,15 @@ def _of_function(node: exp.Func) -> Iterator[str]:
         yield "session"
     elif isinstance(node, _COLLECTING) and node.find(exp.Order) is None:
         yield "unordered_aggregate"
-    if any(isinstance(one, exp.Literal) and one.is_string and one.this.lower() == "now" for one in _literals(node)):
-        yield "clock"
-    elif name in _DATE_FUNCTIONS and not arguments:
+    if (name in _DATE_FUNCTIONS and not arguments) or any(map(_is_now, node.iter_expressions())):
         yield "clock"
 
 
-def _literals(node: exp.Func) -> Iterator[exp.Expr]:
-    """The function's own arguments, through the casts that the parser puts around them."""
-    for child in node.iter_expressions():
-        while isinstance(child, exp.Cast | exp.TsOrDsToDate | exp.TsOrDsToTimestamp):
-            child = child.this
-        yield child
+def _is_now(argument: exp.Expr) -> bool:
+    """True for SQLite's 'now', through the casts that the parser puts around an argument."""
+    while isinstance(argument, exp.Cast | exp.TsOrDsToDate | exp.TsOrDsToTimestamp):
+        argument = argument.this
+    return isinstance(argument, exp.Literal) and argument.is_string and argument.this.lower() == "now"
 
 
 def _cut_off(query: exp.Query) -> bool:

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from sdspec.sql.syntax import word_set
+
 FIRST_NAMES = tuple(
-    "Ada Boris Carla Dmitri Elena Farid Grace Hugo Ines Jonas Keiko Liam Mona Nadia Omar Petra Quentin Rosa Samir Tessa "
-    "Uma Viktor Wanda Xenia Yusuf Zoe".split()
+    sorted(
+        word_set(
+            "Ada Boris Carla Dmitri Elena Farid Grace Hugo Ines Jonas Keiko Liam Mona Nadia Omar Petra Quentin Rosa Samir Tessa "
+            "Uma Viktor Wanda Xenia Yusuf Zoe"
+        )
+    )
 )
 LAST_NAMES = tuple(
-    "Adler Brandt Costa Dufour Eriksen Fischer Gomez Hansen Ivanov Jansen Kimura Lopez Meyer Novak Okafor Petrov Quinn "
-    "Rossi Silva Tanaka Ulrich Vogel Weber Yilmaz Zhang".split()
+    sorted(
+        word_set(
+            "Adler Brandt Costa Dufour Eriksen Fischer Gomez Hansen Ivanov Jansen Kimura Lopez Meyer Novak Okafor Petrov Quinn "
+            "Rossi Silva Tanaka Ulrich Vogel Weber Yilmaz Zhang"
+        )
+    )
 )
 CITIES = ("Berlin", "Paris", "London", "Madrid", "New York", "Tokyo", "Chicago", "Toronto", "Lagos", "Mumbai")
 COUNTRIES = ("Germany", "France", "UK", "Spain", "USA", "Japan", "Canada", "Nigeria", "India", "Brazil")
@@ -41,12 +51,12 @@ SENTENCES = (
     "Slower than expected.",
 )
 
-PEOPLE = frozenset(
+PEOPLE = word_set(
     "customer user employee author patient student teacher member person people driver actor client doctor player guest "
-    "instructor reader staff worker agent passenger owner artist manager rider contact buyer seller tenant".split()
+    "instructor reader staff worker agent passenger owner artist manager rider contact buyer seller tenant"
 )
 """Tables whose `name` is a person's."""
-COMPANY_LIKE = frozenset("company supplier vendor brand manufacturer publisher airline team organization shop store".split())
+COMPANY_LIKE = word_set("company supplier vendor brand manufacturer publisher airline team organization shop store")
 """Tables and columns that name a firm."""
 LISTS: dict[str, tuple[str, ...]] = {
     "city": CITIES, "town": CITIES, "country": COUNTRIES, "nation": COUNTRIES, "state": STATES, "province": STATES,

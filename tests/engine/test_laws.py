@@ -6,11 +6,13 @@ from tempfile import TemporaryDirectory
 
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import sdspec
 from sdspec.api import Run
+from sdspec.engine import runner
 from tests.recipes import counts, requests_in, run_spec, write_spec
 
 faults = st.fixed_dictionaries(
@@ -141,3 +143,15 @@ def test_journaled_refusals_are_asked_again_on_demand(tmp_path: Path) -> None:
     plan = sdspec.compile(sdspec.load(spec, [f"engine.outputs={tmp_path / 'outputs'}"], cwd=tmp_path))
     third = sdspec.run(plan, retry_errors=True)
     assert counts(third)["calls"]["failed"] == refused
+
+
+def test_a_hung_first_call_holds_back_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Finished rows that wait for an earlier one are let go of beyond a bound, and read again from the journal."""
+    calm = run_spec(write_spec(tmp_path, {"workflow": {"size": 120}}), outputs=tmp_path / "calm")
+    monkeypatch.setattr(runner, "HELD_ROWS", 4)
+    log = tmp_path / "log"
+    spec = write_spec(tmp_path, {"workflow": {"size": 120}, "provider": {"ptimeout": 0.1, "seed": 3}})
+    hung = run_spec(spec, "engine.timeout_s=0.4", "engine.concurrency=16", f"provider.request_log={log}")
+    assert sha(hung) == sha(calm)
+    assert counts(hung)["calls"]["made"] == 120
+    assert counts(hung)["calls"]["from_journal"] == 0
