@@ -49,5 +49,6 @@ def relative(path: Path) -> str:
 
 def _ending(status: str, why: str, path: Path) -> str:
     if status == "short":
-        return f"sdspec: fewer rows than wanted: {why}. Look why: sdspec show {path.name}"
+        again = f"sdspec run {relative(path / 'spec.yaml')} workflow.max_attempts=..."
+        return f"sdspec: fewer rows than wanted: {why}.\nLook why: sdspec show {path.name}. Go on with more: {again}"
     return f"sdspec: {why}\nAll that was paid for is kept. Go on with: sdspec resume {relative(path)}"

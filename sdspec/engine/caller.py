@@ -66,8 +66,6 @@ class Caller:
         self._asking: Counter[bytes] = Counter()
         self._buying: dict[bytes, asyncio.Task[Bought]] = {}
         self._refusals: dict[str, int] = {}
-        self._proven = False
-        """This endpoint has answered, in this run or to the journal: what it refuses is the ask's fault."""
         self._unproven: list[tuple[Ask, CallRecord]] = []
         """Refusals before the first answer: they may be the endpoint's fault, so they are not yet journaled."""
         self.controller = controller
@@ -120,7 +118,7 @@ class Caller:
         record = await self._journal.get(key)
         if record is None or (record.error and self._settings.retry_errors):
             return None
-        self._proven = self._proven or record.answer is not None
+        self.controller.proven |= record.answer is not None
         return Bought(record, from_journal=True)
 
     async def settle(self, grace_s: float) -> int:
@@ -164,8 +162,8 @@ class Caller:
                     self.controller.pressed(ask.key, pressure, pressure.retry_after_s)
                 except Transient as failure:
                     self.controller.failed(ask.key, failure)
-                    others = self.controller.successes > successes or self.controller.only_failing(ask.key)
-                    if tries >= self._settings.max_tries and others:
+                    answers_others = self.controller.successes > successes or self.controller.is_the_rows_fault(failure)
+                    if tries >= self._settings.max_tries and answers_others:
                         raise
                     pause_s = random.uniform(0.5, 1.0) * min(20.0, 0.25 * 2 ** min(tries, 8))  # noqa: S311
                 else:
@@ -202,7 +200,7 @@ class Caller:
 
     async def _keep(self, ask: Ask, record: CallRecord) -> CallRecord:
         """The record that stands in the journal; another process may have bought the answer first."""
-        self._proven = True
+        self.controller.proven = True
         stands = await self._journal.put(ask.key, record, _request(ask))
         unproven, self._unproven = self._unproven, []
         for earlier, refusal in unproven:
@@ -210,7 +208,7 @@ class Caller:
         return stands
 
     async def _keep_refusal(self, ask: Ask, record: CallRecord, refusal: RowFatal) -> CallRecord:
-        if self._proven:
+        if self.controller.proven:
             return await self._journal.put(ask.key, record, _request(ask))
         self._unproven.append((ask, record))
         count = self._refusals[str(refusal)] = self._refusals.get(str(refusal), 0) + 1

@@ -28,6 +28,8 @@ FIRST_PATIENCE_S = 10.0
 """How long an endpoint that has never answered is tried: a wrong URL should show in seconds."""
 FIRST_LATENCY_S = 0.2
 """Taken for the round trip before there has been an answer."""
+FEW = 3
+"""Calls that may fail at the same time without that being an outage."""
 PROBE_AFTER = 16
 """Failures in a row, with no success between, after which calls go out one at a time."""
 
@@ -57,6 +59,8 @@ class Controller:
         self._closed = False
         self._closing = asyncio.Event()
         self._wake: asyncio.TimerHandle | None = None
+        self.proven = False
+        """The endpoint has answered, in this run or to the journal: what it refuses is the ask's fault."""
         self.in_flight = 0
         """Calls that hold a slot."""
         self.successes = 0
@@ -137,16 +141,20 @@ class Controller:
             self._cool_until = max(self._cool_until, self._loop.time() + 0.25 * 2**steps)
         self._failed(key, error, self._outage_s if self.successes else min(self._outage_s, FIRST_PATIENCE_S))
 
-    def only_failing(self, key: bytes) -> bool:
-        """True when others succeed and this call alone fails: it is the row's fault, not the endpoint's."""
-        return self.successes > 0 and not self._failing - {key}
+    def is_the_rows_fault(self, error: CallError) -> bool:
+        """True when few calls fail at an endpoint that answers others: it is not out, these rows are to blame.
+
+        An endpoint that has answered only earlier runs may be gone by now, and a refused connection says that it is.
+        """
+        answers = self.successes > 0 or (self.proven and error.code != "connection")
+        return answers and len(self._failing) <= FEW
 
     def _failed(self, key: bytes, error: CallError, patience_s: float) -> None:
         now = self._loop.time()
         self._failing.add(key)
         if self._failing_since is None:
             self._failing_since = now
-        if now - self._failing_since > patience_s and not self.only_failing(key):
+        if now - self._failing_since > patience_s and not self.is_the_rows_fault(error):
             raise RunFatal(
                 f"nothing succeeded for {now - self._failing_since:.0f} s; the last failure was: {error}. "
                 "What was paid for is kept; run the same command again when the endpoint is back."

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import duckdb
 import orjson
-import pyarrow as pa
 
 from sdspec.sql.cells import rows_as_json
 from sdspec.sql.database import BuildError, Database, Failed, Limits, Ran
 from sdspec.sql.forked import Died, run_forked
-from sdspec.sql.schema import quoted
+from sdspec.sql.row_sql import insert_sql, select_sql, update_sql
 
 BATCH = 1000
 """Rows fetched at once."""
@@ -49,35 +48,27 @@ class DuckdbDatabase(Database):
             raise BuildError(_said(error)) from error
 
     def insert(self, table: str, values: Mapping[str, Any]) -> bool:
-        names = ", ".join(map(quoted, values))
-        marks = ", ".join("?" * len(values))
-        given = f"({names}) VALUES ({marks})" if values else "DEFAULT VALUES"
         try:
-            self._connection.execute(f"INSERT INTO {quoted(table)} {given}", list(values.values()))
+            self._connection.execute(insert_sql(table, values), list(values.values()))
         except duckdb.Error as error:
             self.refused[table] = _said(error)
             return False
         return True
 
     def link(self, table: str, values: Mapping[str, Any], where: Mapping[str, Any]) -> None:
-        changes = ", ".join(f"{quoted(name)} = ?" for name in values)
-        found = " AND ".join(f"{quoted(name)} = ?" for name in where)
         try:
-            self._connection.execute(
-                f"UPDATE {quoted(table)} SET {changes} WHERE {found}", [*values.values(), *where.values()]
-            )
+            self._connection.execute(update_sql(table, values, where), [*values.values(), *where.values()])
         except duckdb.ConstraintException:
             return  # DuckDB updates by delete and insert, which a row that others refer to does not survive
 
     def rows(self, table: str, columns: Sequence[str]) -> list[tuple[Any, ...]]:
-        names = ", ".join(map(quoted, columns))
-        return self._connection.execute(f"SELECT {names} FROM {quoted(table)}").fetchall()
+        return self._connection.execute(select_sql(table, columns)).fetchall()
 
     def seal(self) -> None:
         self._connection.execute("SET lock_configuration = true")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that Arrow costs a copy
-            for batch in self._connection.execute(WARM_UP).to_arrow_reader(BATCH):
+            for batch in _batches(self._connection.execute(WARM_UP)):
                 _rows(batch)
 
     def run(self, sql: str, limits: Limits) -> Ran | Failed:
@@ -98,7 +89,7 @@ class DuckdbDatabase(Database):
             columns = [column[0] for column in cursor.description or []]
             kept: list[Sequence[Any]] = []
             count = 0
-            for batch in cursor.to_arrow_reader(BATCH):
+            for batch in _batches(cursor):
                 kept += _rows(batch.slice(0, limits.max_result_rows - len(kept)))
                 count += batch.num_rows
         except duckdb.ParserException as error:
@@ -115,7 +106,12 @@ class DuckdbDatabase(Database):
         return {"columns": columns, "rows": rows_as_json(kept), "row_count": count}
 
 
-def _rows(batch: pa.RecordBatch) -> list[tuple[Any, ...]]:
+def _batches(cursor: duckdb.DuckDBPyConnection) -> Iterator[Any]:
+    reader = cursor.to_arrow_reader(BATCH)
+    return iter(()) if reader is None else iter(reader)
+
+
+def _rows(batch: Any) -> list[tuple[Any, ...]]:
     """By way of Arrow, since DuckDB itself wants pytz for a time with a zone; columns may have equal names."""
     return list(zip(*(column.to_pylist() for column in batch.columns), strict=True))
 

@@ -199,4 +199,4 @@ def _link_back(filling: _Filling, table: Table, key: ForeignKey) -> None:
         found = _reference(filling, table, key, {}, position)
         if found is not None and None not in found.values():
             filling.sink.link(table.name, found, {name: row[name] for name in keyed})
-            row |= found
+            row.update(found)

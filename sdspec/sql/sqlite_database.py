@@ -13,7 +13,7 @@ from typing import Any
 
 from sdspec.sql.cells import rows_as_json
 from sdspec.sql.database import BuildError, Database, Failed, Limits, Ran
-from sdspec.sql.schema import quoted
+from sdspec.sql.row_sql import insert_sql, select_sql, update_sql
 
 LONGEST_VALUE = 1_000_000
 """Bytes of one text or blob: functions over a single value cannot be interrupted, so it must be small."""
@@ -58,26 +58,21 @@ class SqliteDatabase(Database):
             raise BuildError(str(error)) from error
 
     def insert(self, table: str, values: Mapping[str, Any]) -> bool:
-        names = ", ".join(map(quoted, values))
-        marks = ", ".join("?" * len(values))
-        given = f"({names}) VALUES ({marks})" if values else "DEFAULT VALUES"
         try:
-            self._connection.execute(f"INSERT INTO {quoted(table)} {given}", tuple(values.values()))
+            self._connection.execute(insert_sql(table, values), tuple(values.values()))
         except sqlite3.Error as error:
             self.refused[table] = str(error)
             return False
         return True
 
     def link(self, table: str, values: Mapping[str, Any], where: Mapping[str, Any]) -> None:
-        changes = ", ".join(f"{quoted(name)} = ?" for name in values)
-        found = " AND ".join(f"{quoted(name)} = ?" for name in where)
-        self._connection.execute(
-            f"UPDATE OR IGNORE {quoted(table)} SET {changes} WHERE {found}", (*values.values(), *where.values())
-        )
+        try:
+            self._connection.execute(update_sql(table, values, where), (*values.values(), *where.values()))
+        except sqlite3.IntegrityError:
+            return  # a CHECK over the reference and other columns; the row keeps its NULL
 
     def rows(self, table: str, columns: Sequence[str]) -> list[tuple[Any, ...]]:
-        names = ", ".join(map(quoted, columns))
-        return self._connection.execute(f"SELECT {names} FROM {quoted(table)}").fetchall()
+        return self._connection.execute(select_sql(table, columns)).fetchall()
 
     def seal(self) -> None:
         self._connection.execute("COMMIT")

@@ -7,6 +7,7 @@ import json
 import re
 import string
 import uuid
+from collections.abc import Callable
 from random import Random
 from typing import Any
 
@@ -50,29 +51,11 @@ def make_value(column: Column, table: str, rng: Random, rows: int) -> Any:
     """One value; `rows` is how many rows a table has, which is how far ids go."""
     if column.domain:
         return rng.choice(column.domain)
-    name = parts(column.name)
-    match column.kind:
-        case "int" | "decimal" | "float":
-            return _number(column, name, rng, rows)
-        case "bool":
-            return rng.random() < 0.6
-        case "date":
-            return _date(column, rng).isoformat()
-        case "timestamp":
-            return f"{_date(column, rng).isoformat()} {_time(rng)}"
-        case "time":
-            return _time(rng)
-        case "blob":
-            return rng.randbytes(min(8, column.size or 8))
-        case "uuid":
-            return str(uuid.UUID(int=rng.getrandbits(128), version=4))
-        case "json":
-            return json.dumps({"note": rng.choice(words.LEVELS), "count": rng.randint(1, 9)})
-        case "interval":
-            return f"{rng.randint(1, 30)} days"
-        case "list":
-            return []
-    text = _text(column, name, parts(table), rng)
+    if column.kind in ("int", "decimal", "float"):
+        return _number(column, parts(column.name), rng, rows)
+    if make := _MAKERS.get(column.kind):
+        return make(column, rng)
+    text = _text(column, parts(column.name), parts(table), rng)
     return text[: column.size] if column.size else text
 
 
@@ -89,11 +72,11 @@ def _number(column: Column, name: list[str], rng: Random, rows: int) -> int | fl
 
 def _span(column: Column, name: list[str], rows: int) -> tuple[float, float]:
     """The usual range for such a name, moved to where type and CHECK allow it."""
-    usual: tuple[float, float] = (1, 100)
-    if name[-1:] == ["id"]:
-        usual = (1, rows)
-    else:
-        usual = next((span for marks, span in _RANGES if marks & set(name)), usual)
+    usual = (
+        (1.0, float(rows))
+        if name[-1:] == ["id"]
+        else next((span for marks, span in _RANGES if marks & set(name)), (1.0, 100.0))
+    )
     if column.kind == "int" and usual[1] < 1:
         usual = (0, 50)
     if column.kind == "decimal" and column.size:
@@ -129,6 +112,19 @@ def _day(value: Any, otherwise: dt.date) -> dt.date:
 
 def _time(rng: Random) -> str:
     return f"{rng.randint(7, 21):02}:{rng.choice((0, 15, 30, 45)):02}:00"
+
+
+_MAKERS: dict[str, Callable[[Column, Random], Any]] = {
+    "bool": lambda column, rng: rng.random() < 0.6,
+    "date": lambda column, rng: _date(column, rng).isoformat(),
+    "timestamp": lambda column, rng: f"{_date(column, rng).isoformat()} {_time(rng)}",
+    "time": lambda column, rng: _time(rng),
+    "blob": lambda column, rng: rng.randbytes(min(8, column.size or 8)),
+    "uuid": lambda column, rng: str(uuid.UUID(int=rng.getrandbits(128), version=4)),
+    "json": lambda column, rng: json.dumps({"note": rng.choice(words.LEVELS), "count": rng.randint(1, 9)}),
+    "interval": lambda column, rng: f"{rng.randint(1, 30)} days",
+    "list": lambda column, rng: [],
+}
 
 
 def _text(column: Column, name: list[str], table: list[str], rng: Random) -> str:
@@ -177,8 +173,7 @@ def _name(name: list[str], table: list[str], rng: Random) -> str:
     if about & words.COMPANY_LIKE:
         return rng.choice(words.COMPANIES)
     for mark in reversed(table):
-        if mark.endswith("ie"):  # the plural of a word in y: categories -> categorie
-            mark = mark[:-2] + "y"
-        if mark in words.LISTS:
-            return rng.choice(words.LISTS[mark])
+        singular = mark[:-2] + "y" if mark.endswith("ie") else mark  # categories -> categorie -> category
+        if singular in words.LISTS:
+            return rng.choice(words.LISTS[singular])
     return f"{rng.choice(words.ADJECTIVES)} {rng.choice(words.NOUNS)}"

@@ -21,6 +21,7 @@ _CLOCK = word_set(
 )
 _SESSION = word_set("last_insert_rowid changes total_changes currval current_user user version sqlite_version")
 _DATE_FUNCTIONS = word_set("date time datetime julianday unixepoch strftime")
+_PICKING = (exp.RowNumber, exp.FirstValue, exp.LastValue)
 _COLLECTING = (exp.GroupConcat, exp.ArrayAgg, exp.First, exp.Last, exp.AnyValue)
 
 
@@ -43,9 +44,8 @@ def _of(node: exp.Expr) -> Iterator[str]:
     elif isinstance(node, exp.Query):
         if _cut_off(node):
             yield "limit_without_order"
-    elif isinstance(node, exp.Window) and isinstance(node.this, exp.RowNumber | exp.FirstValue | exp.LastValue):
-        if not node.args.get("order"):
-            yield "unordered_window"
+    elif isinstance(node, exp.Window) and isinstance(node.this, _PICKING) and not node.args.get("order"):
+        yield "unordered_window"
 
 
 def _of_function(node: exp.Func) -> Iterator[str]:

@@ -4,22 +4,14 @@ from __future__ import annotations
 
 from sdspec.sql.syntax import word_set
 
-FIRST_NAMES = tuple(
-    sorted(
-        word_set(
-            "Ada Boris Carla Dmitri Elena Farid Grace Hugo Ines Jonas Keiko Liam Mona Nadia Omar Petra Quentin Rosa Samir Tessa "
-            "Uma Viktor Wanda Xenia Yusuf Zoe"
-        )
-    )
-)
-LAST_NAMES = tuple(
-    sorted(
-        word_set(
-            "Adler Brandt Costa Dufour Eriksen Fischer Gomez Hansen Ivanov Jansen Kimura Lopez Meyer Novak Okafor Petrov Quinn "
-            "Rossi Silva Tanaka Ulrich Vogel Weber Yilmaz Zhang"
-        )
-    )
-)
+FIRST_NAMES = (
+    "Ada", "Boris", "Carla", "Dmitri", "Elena", "Farid", "Grace", "Hugo", "Ines", "Jonas", "Keiko", "Liam", "Mona",
+    "Nadia", "Omar", "Petra", "Quentin", "Rosa", "Samir", "Tessa", "Uma", "Viktor", "Wanda", "Xenia", "Yusuf", "Zoe",
+)  # fmt: skip
+LAST_NAMES = (
+    "Adler", "Brandt", "Costa", "Dufour", "Eriksen", "Fischer", "Gomez", "Hansen", "Ivanov", "Jansen", "Kimura",
+    "Lopez", "Meyer", "Novak", "Okafor", "Petrov", "Quinn", "Rossi", "Silva", "Tanaka", "Ulrich", "Vogel", "Weber",
+)  # fmt: skip
 CITIES = ("Berlin", "Paris", "London", "Madrid", "New York", "Tokyo", "Chicago", "Toronto", "Lagos", "Mumbai")
 COUNTRIES = ("Germany", "France", "UK", "Spain", "USA", "Japan", "Canada", "Nigeria", "India", "Brazil")
 STATES = ("CA", "NY", "TX", "WA", "FL", "IL", "MA", "CO")
@@ -52,8 +44,8 @@ SENTENCES = (
 )
 
 PEOPLE = word_set(
-    "customer user employee author patient student teacher member person people driver actor client doctor player guest "
-    "instructor reader staff worker agent passenger owner artist manager rider contact buyer seller tenant"
+    "customer user employee author patient student teacher member person people driver actor client doctor player "
+    "guest instructor reader staff worker agent passenger owner artist manager rider contact buyer seller tenant"
 )
 """Tables whose `name` is a person's."""
 COMPANY_LIKE = word_set("company supplier vendor brand manufacturer publisher airline team organization shop store")

@@ -69,6 +69,21 @@ def test_a_call_that_always_hangs_is_a_reject_that_the_next_run_tries_again(tmp_
         assert server.asked[next(iter(hung))] == 3
 
 
+def test_rows_that_fail_run_after_run_do_not_become_an_outage(tmp_path: Path) -> None:
+    """Law 7: with all other rows in the journal, two rows that always fail are rejects again, and the run is done."""
+
+    def fault(prompt: str, attempt: int) -> Fault | None:
+        return Fault(500) if "red, wild" in prompt or "blue, wild" in prompt else None
+
+    with openai_server_in_thread(Behaviour(fault=fault, latency_s=0.005)) as server:
+        few = ["template.seeds=[red,blue,green]", "engine.max_tries=2", "engine.outage_s=1"]
+        first = run_on(server, tmp_path, *few, size=6)
+        second = run_on(server, tmp_path, *few, size=6)
+        assert first.record()["status"] == second.record()["status"] == "done"
+        assert counts(second)["calls"]["made"] == 0
+        assert counts(second)["rejected"] == counts(first)["rejected"]
+
+
 def test_a_row_that_is_always_refused_costs_one_call(tmp_path: Path) -> None:
     """Law 7: a content filter's 400 is not retried: one call, one reject, all others kept."""
 

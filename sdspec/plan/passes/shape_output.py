@@ -30,11 +30,10 @@ def shape_output(draft: Draft) -> None:
             draft.problem((*KEY, name), "this name is taken by sdspec.", "Choose another column name.")
             del schema["properties"][name]
             schema["required"] = [one for one in schema.get("required", []) if one != name]
-    if _is_schema(output):
-        _check_schema(draft, schema)
-    draft.schema = schema
+    if not _is_schema(output) or _is_right(draft, schema):
+        draft.schema = schema
     draft.output = {name: _type(spec) for name, spec in schema.get("properties", {}).items()}
-    for text in draft.parser.problems(schema) if draft.parser else ():
+    for text in draft.parser.problems(schema) if draft.parser and draft.schema else ():
         draft.problem(("template", "parse"), text)
 
 
@@ -57,9 +56,11 @@ def _from_types(draft: Draft, output: Mapping[str, Any]) -> dict[str, Any]:
     return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
 
 
-def _check_schema(draft: Draft, schema: Mapping[str, Any]) -> None:
+def _is_right(draft: Draft, schema: Mapping[str, Any]) -> bool:
+    """True for a valid JSON Schema that refers to nothing outside of it."""
     from jsonschema import Draft202012Validator, SchemaError  # slow to import, and few specs bring a schema
 
+    before = len(draft.problems)
     try:
         Draft202012Validator.check_schema(schema)
     except SchemaError as found:
@@ -67,6 +68,7 @@ def _check_schema(draft: Draft, schema: Mapping[str, Any]) -> None:
     for path, target in _references(schema, KEY):
         if not target.startswith("#"):
             draft.problem(path, f"{target!r} lies outside of this schema.", "Write what it refers to under $defs.")
+    return len(draft.problems) == before
 
 
 def _references(schema: Any, at: Key) -> Iterator[tuple[Key, str]]:
