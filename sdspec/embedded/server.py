@@ -46,7 +46,7 @@ async def serve(
     """
     _check_gguf(model)
     log = writable(cache_folder() / "logs") / f"llama-{os.getpid()}-{secrets.token_hex(4)}.log"
-    settings = Settings(str(model), slots, context, threads or cores(), secrets.token_urlsafe(24), os.getpid())
+    settings = Settings(str(model), slots, context, threads or threads_to_use(), secrets.token_urlsafe(24), os.getpid())
     with log.open("wb") as log_file:
         child = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "sdspec.embedded.llama"),
@@ -63,9 +63,14 @@ async def serve(
         log.unlink(missing_ok=True)
 
 
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def threads_to_use() -> int:
+    """All cores that this process may use but one, which sdspec and its checks need.
+
+    llama.cpp's threads wait for each other many times per token: with a thread on every core, one other busy process
+    cut 90 tokens/s to 20 on two cores.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, cores - 1)
 
 
 def _check_gguf(model: Path) -> None:

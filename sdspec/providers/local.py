@@ -43,7 +43,9 @@ class Local(Provider):
     context: int = Field(
         default=4096, ge=64, description="Tokens of a prompt and its answer together; memory grows with it."
     )
-    threads: int | None = Field(default=None, ge=1, description="Threads to compute with; null takes every core.")
+    threads: int | None = Field(
+        default=None, ge=1, description="Threads to compute with; null leaves one core to sdspec."
+    )
 
     @model_validator(mode="before")
     @classmethod

@@ -52,7 +52,7 @@ CLOSED = {"model": 2, "template": 2, "workflow": 2, "train": 4, "judge": 4, "eng
 """Block mappings that know their keys, with the indent of their children."""
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     key=st.from_regex(r"[a-z][a-z_]{2,11}", fullmatch=True).map(lambda name: f"{name}_x"),
     parent=st.sampled_from([None, *CLOSED]),
@@ -238,6 +238,17 @@ def test_values_no_spec_can_hold(project: Project):
         "specs/x.yaml:10:5: template.variables.raw: a bytes cannot stand in a spec. Write it as a quoted text."
     ] == [str(problem) for problem in spec.problems]
     assert "2024-05-01" == spec.config.template.variables["day"]
+
+
+def test_keys_that_are_no_texts(project: Project):
+    """A null key is refused where it stands; numbers may be keys of a user's own mappings."""
+    name = project.spec("null: 1\nhydra:\ntemplate: {variables: {level: {choice: {1: 0.5, 2: 0.5}}}}\n")
+    spec = project.load(name)
+    assert [
+        "specs/x.yaml:6:1: the spec: a key must be a text, got nothing (null). Quote it.",
+        "specs/x.yaml:7:1: hydra: a mapping (key: value) is needed.",
+    ] == [str(problem) for problem in spec.problems]
+    assert {"choice": {1: 0.5, 2: 0.5}} == spec.config.template.variables["level"]
 
 
 def test_no_such_spec(project: Project):

@@ -100,7 +100,7 @@ VALUES = st.recursive(
 )  # fmt: skip
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.dictionaries(st.from_regex(r"[a-z]{3,8}_v", fullmatch=True), VALUES, min_size=1, max_size=3))
 def test_any_value_repeats(variables):
     """Whatever the values are, `${` and backslashes included, a run's spec.yaml gives them again."""
