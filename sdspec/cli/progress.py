@@ -37,7 +37,7 @@ def watcher(plan: Plan, *, quiet: bool) -> Iterator[Observer]:
         yield shown
 
 
-class Plain:
+class Plain(Observer):
     """A line every ten seconds, for logs."""
 
     def __init__(self, plan: Plan) -> None:
@@ -53,7 +53,7 @@ class Plain:
         print(text, file=sys.stderr, flush=True)
 
 
-class OnTerminal:
+class OnTerminal(Observer):
     """A bar, a line of numbers, the reasons of rejects as they come, and what was said last."""
 
     def __init__(self, plan: Plan) -> None:

@@ -42,7 +42,7 @@ class Observer(Protocol):
         """Something that takes time, or that the user should know."""
 
 
-class Silent:
+class Silent(Observer):
     """An observer that looks away."""
 
     def tick(self, tally: Tally, in_flight: int, elapsed_s: float) -> None: ...

@@ -35,10 +35,14 @@ class ModelSpec(Node):
     """A model and how it samples. null leaves a setting to the provider."""
 
     id: str = Field(description="The id that the provider knows the model by.")
-    provider: str | None = Field(default=None, description="A name under `providers:`; null is the spec's own provider.")
+    provider: str | None = Field(
+        default=None, description="A name under `providers:`; null is the spec's own provider."
+    )
     path: str | None = Field(default=None, description="A GGUF file, for provider `local` only.")
     temperature: float | None = Field(default=0.7, ge=0, le=2, description="0 always takes the likeliest token.")
-    top_p: float | None = Field(default=1.0, gt=0, le=1, description="Sample among the likeliest tokens of this total mass.")
+    top_p: float | None = Field(
+        default=1.0, gt=0, le=1, description="Sample among the likeliest tokens of this total mass."
+    )
     top_k: int | None = Field(default=None, ge=1, description="Sample among this many likeliest tokens.")
     max_tokens: int | None = Field(default=1024, ge=1, description="Longest answer, in tokens.")
     stop: tuple[str, ...] = Field(default=(), description="Texts that end an answer.")
@@ -51,9 +55,13 @@ class TemplateSpec(Node):
     prompt: str = Field(description="The prompt (Jinja): {{ examples }}, {{ seed }}, any variable.")
     seeds: tuple[str, ...] = Field(default=(), description="Topics that the prompt is varied with.")
     seeds_file: str | None = Field(default=None, description="Seeds from a file: one per line, or a JSON list.")
-    examples: tuple[Mapping[str, Any], ...] = Field(default=(), description="Few-shot examples: the output columns of each.")
+    examples: tuple[Mapping[str, Any], ...] = Field(
+        default=(), description="Few-shot examples: the output columns of each."
+    )
     examples_file: str | None = Field(default=None, description="Examples from a file: a JSON list or JSON lines.")
-    examples_per_row: int | None = Field(default=None, ge=0, description="Draw this many examples per row; null shows all.")
+    examples_per_row: int | None = Field(
+        default=None, ge=0, description="Draw this many examples per row; null shows all."
+    )
     variables: Mapping[str, Any] = Field(
         default_factory=dict,
         description="Values for the prompt. {choice: [...]} or {choice: {value: weight}} is drawn per row, "
@@ -62,7 +70,9 @@ class TemplateSpec(Node):
     output: Mapping[str, Any] = Field(description="Output columns and their types, or a JSON Schema of an object.")
     parse: PartSpec = Field(default=PartSpec(kind="json"), description="How an answer becomes columns.")
     checks: tuple[PartSpec, ...] = Field(default=(), description="Checks that a row must pass, in order.")
-    fake: Mapping[str, Any] | None = Field(default=None, description="Jinja answers that provider `fake` gives, per column.")
+    fake: Mapping[str, Any] | None = Field(
+        default=None, description="Jinja answers that provider `fake` gives, per column."
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -101,17 +111,23 @@ class EngineSpec(Node):
     """How a plan is run. Nothing here decides a row."""
 
     concurrency: int = Field(default=64, ge=1, le=4096, description="Calls in flight.")
-    timeout_s: float = Field(default=120.0, gt=0, description="Longest wait for one answer; waiting for a slot does not count.")
+    timeout_s: float = Field(
+        default=120.0, gt=0, description="Longest wait for one answer; waiting for a slot does not count."
+    )
     max_tries: int = Field(default=6, ge=1, description="Tries of one call that fails in passing (5xx, timeout).")
     outage_s: float = Field(default=60.0, gt=0, description="Nothing succeeding for this long ends the run, resumable.")
-    journal: str | None = Field(default=None, description="The call journal's file; null is journal.sqlite below outputs/.")
+    journal: str | None = Field(
+        default=None, description="The call journal's file; null is journal.sqlite below outputs/."
+    )
     outputs: str = Field(default="outputs", description="Folder of all run folders.")
 
 
 class SpecConfig(Node):
     """A whole spec."""
 
-    name: str = Field(default="dataset", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="Folder name under outputs/.")
+    name: str = Field(
+        default="dataset", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="Folder name under outputs/."
+    )
     seed: int = Field(default=0, ge=0, description="Random seed: every draw derives from it.")
     provider: PartSpec = Field(description="The model provider.")
     model: ModelSpec = Field(description="The model.")

@@ -1,4 +1,4 @@
-"""Runs against an OpenAI-compatible server over real sockets: typed failures, what they cost, and what is kept secret."""
+"""Runs on an OpenAI-compatible server over real sockets: typed failures, what they cost, what is kept secret."""
 
 from collections.abc import Iterator
 from pathlib import Path
