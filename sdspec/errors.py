@@ -92,7 +92,9 @@ class Transient(CallError):
 class BackPressure(CallError):
     """The endpoint asks for less: 429, ThrottlingException."""
 
-    def __init__(self, code: str, message: str, *, status: int | None = None, retry_after_s: float | None = None):
+    def __init__(
+        self, code: str, message: str, *, status: int | None = None, retry_after_s: float | None = None
+    ) -> None:
         super().__init__(code, message, status=status)
         self.retry_after_s = retry_after_s
 

@@ -165,7 +165,7 @@ class Caller:
                     answers_others = self.controller.successes > successes or self.controller.is_the_rows_fault(failure)
                     if tries >= self._settings.max_tries and answers_others:
                         raise
-                    pause_s = random.uniform(0.5, 1.0) * min(20.0, 0.25 * 2 ** min(tries, 8))  # noqa: S311
+                    pause_s = random.uniform(0.5, 1.0) * min(20.0, 0.25 * 2 ** min(tries, 8))
                 else:
                     latency_s = time.perf_counter() - started
                     self.controller.succeeded(latency_s)

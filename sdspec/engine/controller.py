@@ -126,7 +126,7 @@ class Controller:
         if retry_after_s is not None:
             pause = retry_after_s
         elif now - self._lowered_at > round_trip:
-            pause = random.uniform(0.5, 1.0) * round_trip  # noqa: S311  # spreads retries, decides nothing
+            pause = random.uniform(0.5, 1.0) * round_trip
         if now - self._lowered_at > round_trip:
             self._lowered_at = now
             self._limit = max(1.0, self._limit * DECREASE)

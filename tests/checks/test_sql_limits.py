@@ -53,8 +53,8 @@ async def test_endless_and_enormous_queries_end_at_a_limit(engine):
 async def test_sqlite_memory_is_limited():
     """Memory is refused when it is asked for: by a sort, by a text that grows, by a query that grows as it is read."""
     found = await verdicts("sqlite", SORTED_PRODUCT, COLLECTED, DOUBLING_CTES, "SELECT ZEROBLOB(900000000)")
-    assert [verdict.reason for verdict in found[1:]] == ["sql_memory"] * 3
-    assert found[0].reason in ("sql_memory", "sql_timeout")
+    assert {verdict.reason for verdict in found[:2]} <= {"sql_memory", "sql_timeout"}
+    assert [verdict.reason for verdict in found[2:]] == ["sql_memory"] * 2
 
 
 @pytest.mark.parametrize(

@@ -11,21 +11,28 @@ import pytest
 from tests.house.tree import functions, modules, syntax
 
 
+METHODS = (types.FunctionType, classmethod, staticmethod)
+
+
 def dotted(module: str) -> str:
     """`sdspec/cli/run.py` -> `sdspec.cli.run`"""
     return module.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
 
 
 def public(module: types.ModuleType) -> Iterator[tuple[str, object]]:
-    """The public classes and functions that a module defines, and the public methods of those classes."""
+    """The public classes and functions that a module defines, and the public methods of those classes.
+
+    The fields that a protocol asks for are left out: they are described where they are.
+    """
     for name, value in vars(module).items():
         if name.startswith("_") or getattr(value, "__module__", None) != module.__name__:
             continue
         if inspect.isclass(value) or inspect.isfunction(value):
             yield name, value
         if inspect.isclass(value):
+            kinds = METHODS if getattr(value, "_is_protocol", False) else (*METHODS, property)
             for inner, member in vars(value).items():
-                if not inner.startswith("_") and isinstance(member, types.FunctionType | property | classmethod):
+                if not inner.startswith("_") and isinstance(member, kinds):
                     yield f"{name}.{inner}", getattr(value, inner)
 
 
