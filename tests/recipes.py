@@ -71,7 +71,7 @@ def cli(folder: Path, *words: str, **env: str) -> subprocess.CompletedProcess[st
         env={**os.environ, **env},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,
         check=False,
     )
 

@@ -70,6 +70,8 @@ class Draft:
 
     def _part_problem(self, key: Key, part: type[Part], error: Mapping[str, Any]) -> None:
         at: Key = (*key, *error["loc"])
+        if self.spec.is_bad(*at):
+            return
         if error["type"] == "extra_forbidden":
             fields = part.model_fields if len(error["loc"]) == 1 else {}
             known = [info.alias or name for name, info in fields.items()]

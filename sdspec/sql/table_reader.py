@@ -54,8 +54,8 @@ def _column_constraint(table: Table, name: str, kind: exp.Expr | None, engine: s
         return replace(table, primary_key=(name,))
     if isinstance(kind, exp.UniqueColumnConstraint):
         return replace(table, uniques=(*table.uniques, (name,)))
-    if isinstance(kind, exp.Reference):
-        return _referring(table, (name,), kind)
+    if isinstance(kind, exp.Reference | exp.ForeignKey):
+        return _referring(table, (name,), kind if isinstance(kind, exp.Reference) else kind.args["reference"])
     if isinstance(kind, exp.CheckColumnConstraint):
         return _checked(table, kind.this, engine)
     if isinstance(kind, exp.NotNullColumnConstraint):

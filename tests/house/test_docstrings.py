@@ -10,7 +10,6 @@ import pytest
 
 from tests.house.tree import functions, modules, syntax
 
-
 METHODS = (types.FunctionType, classmethod, staticmethod)
 
 
