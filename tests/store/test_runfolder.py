@@ -188,8 +188,13 @@ def test_read_only_outputs(read_only: Path) -> None:
     """An outputs folder that cannot be written is said so, and nothing is left behind."""
     with pytest.raises(StoreError, match=r"cannot make .*: permission denied\."):
         create(read_only)
+
+
+def test_outputs_that_are_a_file(tmp_path: Path) -> None:
+    """A file where the outputs folder should be is said so."""
+    (tmp_path / "outputs").write_text("")
     with pytest.raises(StoreError, match=r"a part of the path is a file"):
-        create(Path(__file__))
+        create(tmp_path / "outputs")
 
 
 FULL = """
