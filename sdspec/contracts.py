@@ -126,7 +126,7 @@ class Check(Part):
 class Dedup(Part):
     """Decides in index order, at commit, whether a row repeats an earlier kept one."""
 
-    columns: tuple[str, ...] = Field(description="Columns that together must not repeat.")
+    columns: tuple[str, ...] = Field(default=(), description="Columns that together must not repeat; none means all.")
 
     @abstractmethod
     def index(self) -> DedupIndex:

@@ -100,7 +100,7 @@ def test_what_is_refused_says_why(text, reason, detail):
     ],
 )
 def test_duckdb_reaches_nothing_outside(text, reason):
-    """Files, extensions and settings are refused by the text, and by the engine itself where the text does not show it."""
+    """Files, extensions and settings are refused by the text, and by the engine where the text does not show it."""
     verdict = check("duckdb").examine(text)
     assert (verdict.ok, verdict.reason) == (False, reason)
     assert verdict.detail
@@ -210,8 +210,7 @@ def test_cells_are_json():
               1.50::DECIMAL(5, 2), 170141183460469231731687303715884105727::HUGEINT::VARCHAR, 1 AS a, 2 AS a"""
     verdict = check("duckdb").examine(text)
     assert verdict.evidence["rows"] == [
-        [None, "2024-05-01", "2024-05-01T08:00:00+00:00", [1, 2], {"a": 1}, 1.5]
-        + ["170141183460469231731687303715884105727", 1, 2]
+        [None, "2024-05-01", "2024-05-01T08:00:00+00:00", [1, 2], {"a": 1}, 1.5, str(2**127 - 1), 1, 2]
     ]
 
 
@@ -247,10 +246,11 @@ async def test_a_worker_process_reaches_the_same_verdict(engine):
         workers.close()
 
 
-WORDS = st.sampled_from(
-    "SELECT FROM WHERE orders customers id total , ( ) * = 'x' 1 JOIN ON GROUP BY ORDER LIMIT WITH AS UNION ; -- /* \" ` "
-    "NOT NULL IN EXISTS CASE WHEN THEN END OVER COUNT SUM . $1 :a @ [ ] { } || :: INSERT PRAGMA VALUES".split()
-)
+SPELLED = """
+SELECT FROM WHERE orders customers id total , ( ) * = 'x' 1 JOIN ON GROUP BY ORDER LIMIT WITH AS UNION ; -- /* " `
+NOT NULL IN EXISTS CASE WHEN THEN END OVER COUNT SUM . $1 :a @ [ ] { } || :: INSERT PRAGMA VALUES
+"""
+WORDS = st.sampled_from(SPELLED.split())
 
 
 @settings(max_examples=300, deadline=None)

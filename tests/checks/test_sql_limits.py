@@ -13,9 +13,7 @@ ENDLESS = "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r) SELEC
 ENDLESS_ROWS = "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r) SELECT n FROM r"
 PRODUCT = "SELECT COUNT(*) FROM t a, t b, t c, t d, t e, t f WHERE a.id + b.id + c.id + d.id + e.id + f.id = 7"
 SORTED_PRODUCT = "SELECT a.word, b.word, c.word FROM t a, t b, t c, t d ORDER BY a.word || b.word || c.word || d.word"
-DOUBLING = (
-    "WITH RECURSIVE r(n, s) AS (SELECT 1, 'xxxxxxxx' UNION ALL SELECT n + 1, s || s FROM r) SELECT MAX(LENGTH(s)) FROM r"
-)
+DOUBLING = "WITH RECURSIVE r(s) AS (SELECT 'xxxxxxxx' UNION ALL SELECT s || s FROM r) SELECT MAX(LENGTH(s)) FROM r"
 COLLECTED = "SELECT GROUP_CONCAT(a.word || b.word || c.word) FROM t a, t b, t c, t d"
 DOUBLING_CTES = (
     "WITH a0 AS (SELECT 1 AS x)"

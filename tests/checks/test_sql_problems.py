@@ -30,7 +30,8 @@ def problems(ddl, **options):
         ),
         (
             "CREATE TABLE a (id INT,, b INT)",
-            "the schema cannot be used: line 1: sqlite says 'near \",\": syntax error' of 'CREATE TABLE a (id INT,, b INT)'.",
+            "the schema cannot be used: line 1: sqlite says 'near \",\": syntax error' of "
+            "'CREATE TABLE a (id INT,, b INT)'.",
         ),
         (
             "CREATE TABLE a (b_id INT REFERENCES b(id))",
@@ -82,7 +83,8 @@ def test_an_engine_that_cannot_run_the_schema():
 
 def test_an_unknown_dialect_is_named():
     """The problem guesses what was meant."""
-    assert problems(DDL, dialect="postgre")[0].startswith("no SQL dialect 'postgre'. Did you mean 'postgres'? Known: athena,")
+    guess = "no SQL dialect 'postgre'. Did you mean 'postgres'? Known: athena,"
+    assert problems(DDL, dialect="postgre")[0].startswith(guess)
     assert problems(DDL, ddl_dialect="mysq")[0].startswith("no SQL dialect 'mysq'. Did you mean 'mysql'?")
 
 

@@ -33,6 +33,8 @@ def shape_output(draft: Draft) -> None:
     if not _is_schema(output) or _is_right(draft, schema):
         draft.schema = schema
     draft.output = {name: _type(spec) for name, spec in schema.get("properties", {}).items()}
+    if draft.dedup is not None and not draft.dedup.columns:
+        draft.dedup = draft.dedup.model_copy(update={"columns": tuple(draft.output)})
     for text in draft.parser.problems(schema) if draft.parser and draft.schema else ():
         draft.problem(("template", "parse"), text)
 
