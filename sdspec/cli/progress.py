@@ -66,6 +66,8 @@ class OnTerminal(Observer):
     def tick(self, tally: Tally, in_flight: int, elapsed_s: float) -> None:
         self._tally = tally
         self._line = summary_line(tally, in_flight, elapsed_s)
+        if not tally.made + tally.from_journal + tally.failed:
+            self._line = f"{'waiting for the first answers' if in_flight else 'starting'}, {clock(elapsed_s)}"
         if tally.attempted:
             self._said = ""
         self._show()
@@ -105,7 +107,7 @@ def summary_line(tally: Tally, in_flight: int, elapsed_s: float) -> str:
     parts.append(f"{thousands(tally.input_tokens + tally.output_tokens)} tokens")
     if tally.cost_usd:
         parts.append(f"${tally.cost_usd:.4f}")
-    parts.append(f"{rate:.1f} rows/s")
+    parts.append(f"{rate:.1f} rows/s" if rate >= 1 else f"{60 * rate:.1f} rows/min")
     left = tally.wanted - tally.kept
     if rate and left:
         parts.append(f"{clock(left / rate)} left")

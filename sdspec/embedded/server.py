@@ -64,13 +64,13 @@ async def serve(
 
 
 def threads_to_use() -> int:
-    """All cores that this process may use but one, which sdspec and its checks need.
+    """All cores that this process may use but one, which sdspec and its checks need; both of two.
 
-    llama.cpp's threads wait for each other many times per token: with a thread on every core, one other busy process
-    cut 90 tokens/s to 20 on two cores.
+    Two threads on two cores gave 65 tokens/s where one gave 38, beside another busy process; with a second busy process
+    23 and 36.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, cores - 1)
+    return max(min(cores, 2), cores - 1)
 
 
 def _check_gguf(model: Path) -> None:

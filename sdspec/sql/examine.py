@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from sdspec.contracts import Verdict
-from sdspec.sql.database import BuildError, Failed, Limits, Ran, Settings, prepared
+from sdspec.sql.database import BuildError, Failed, Limits, Ran
+from sdspec.sql.prepared import Settings, prepared
 from sdspec.sql.statement import Query, Refused, read_statement, tables_of, written_for
 from sdspec.sql.syntax import dialect_problem
 from sdspec.sql.volatile import CHANGING, volatile_reasons
