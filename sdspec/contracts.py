@@ -226,6 +226,9 @@ class Provider(Part):
     free: ClassVar[bool] = False
     """True when calls cost nothing (embedded, fake)."""
 
+    waits_for_surplus: ClassVar[bool] = True
+    """False where calls still in flight when all wanted rows are kept are dropped: nobody has paid for them."""
+
     @abstractmethod
     def endpoint_identity(self) -> str:
         """What of this provider decides an answer: base URL, or region family."""

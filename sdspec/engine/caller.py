@@ -69,6 +69,7 @@ class Caller:
         self._unproven: list[tuple[Ask, CallRecord]] = []
         """Refusals before the first answer: they may be the endpoint's fault, so they are not yet journaled."""
         self.controller = controller
+        self.waits_for_surplus = provider.waits_for_surplus
 
     async def ask(
         self,

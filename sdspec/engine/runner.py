@@ -100,7 +100,7 @@ class Runner:
         if grace_s is None:
             grace_s = max(LEAST_GRACE_S, 3 * self._mean_latency_s())
         for caller in self._services.callers.values():
-            await caller.settle(grace_s)
+            await caller.settle(grace_s if self.stopped or caller.waits_for_surplus else 0.0)
         if self.stopped and self._tasks and grace_s:
             await asyncio.wait(list(self._tasks.values()), timeout=grace_s)
 
