@@ -17,7 +17,7 @@ def test_body_over_options_over_root(project: Project):
     """Overrides win over the spec's body, the body over the options."""
     name = project.spec("name: orders\nmodel: {temperature: 0.2, top_p: 0.9}\nworkflow: {size: 7}\n")
     spec = project.right(name, "model.temperature=0.5")
-    assert (0.5, 0.9, 512) == (spec.config.model.temperature, spec.config.model.top_p, spec.config.model.max_tokens)
+    assert (0.5, 0.9, 256) == (spec.config.model.temperature, spec.config.model.top_p, spec.config.model.max_tokens)
     assert ("orders", 7, "custom") == (spec.config.name, spec.config.workflow.size, spec.choices["template"])
 
 

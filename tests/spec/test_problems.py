@@ -179,7 +179,7 @@ def test_bad_keys_fall_back(project: Project):
     name = project.spec("model: {temperature: hot, max_tokens: -1}\nworkflow: {reasks: x}\n")
     spec = project.load(name, "model.temperature=9")
     config = spec.config
-    assert (0.7, 512, 2) == (config.model.temperature, config.model.max_tokens, config.workflow.reasks)
+    assert (0.7, 256, 2) == (config.model.temperature, config.model.max_tokens, config.workflow.reasks)
     assert spec.is_bad("model", "temperature")
     assert spec.is_bad("model")
     assert not spec.is_bad("model", "id")
