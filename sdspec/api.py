@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from sdspec.engine.run import Observer, Silent, Summary, run_plan
+from sdspec.engine.run import CANCELLED, Observer, Silent, Summary, run_plan
 from sdspec.errors import Problem, SdspecError, SpecError, StoreError
 from sdspec.export import export_run
 from sdspec.plan.compile import compile_all, compile_spec
@@ -110,11 +110,14 @@ async def arun(plan: Plan, observer: Observer | None = None, *, retry_errors: bo
 
 
 def resume(run: Run, observer: Observer | None = None, *, retry_errors: bool = False) -> Run:
-    """The run, finished in its own folder; answers come from the journal as far as it holds them."""
+    """The run, finished in its own folder; answers come from its journal. One that is done is left as it is."""
     plan = plan_of(run)
+    record = run.record()
+    if record["status"] == "done":
+        return run
 
     async def go() -> Run:
-        with Journal.open(journal_path(plan)) as journal:
+        with Journal.open(Path(os.environ.get(JOURNAL_ENV) or record["journal"])) as journal:
             run.folder.claim()
             return await _into(plan, run.folder, journal, observer or Silent(), retry_errors)
 
@@ -149,12 +152,14 @@ def journal_path(plan: Plan) -> Path:
 
 async def _into(plan: Plan, folder: RunFolder, journal: Journal, observer: Observer, retry_errors: bool) -> Run:
     try:
-        folder.begin(environment(plan))
+        folder.begin({"journal": str(journal.path.absolute()), **environment(plan)})
         summary = await run_plan(plan, folder, journal, observer, retry_errors=retry_errors)
     except BaseException as found:
         _failed(folder, found)
         raise
     folder.end(summary.status, _outcome(summary))
+    if summary.why == CANCELLED:
+        raise asyncio.CancelledError
     if summary.tally.kept:
         export_run(plan, folder.path)
     return Run(folder, summary)

@@ -45,7 +45,7 @@ def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any
     both = dict(below)
     for key, value in above.items():
         old = both.get(key)
-        replaces = key in ("output", "fake") or not isinstance(value, Mapping) or not isinstance(old, Mapping)
+        replaces = key in ("output", "fake", "mood") or not isinstance(value, Mapping) or not isinstance(old, Mapping)
         both[key] = value if replaces else _merged(old, value)
     return {key: value for key, value in both.items() if value is not None}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -47,10 +47,11 @@ class Plain(Observer):
     def tick(self, tally: Tally, in_flight: int, elapsed_s: float) -> None:
         if time.monotonic() - self._last >= PLAIN_EVERY_S:
             self._last = time.monotonic()
-            print(summary_line(tally, in_flight, elapsed_s), file=sys.stderr, flush=True)
+            self.say(summary_line(tally, in_flight, elapsed_s))
 
     def say(self, text: str) -> None:
-        print(text, file=sys.stderr, flush=True)
+        with suppress(OSError):  # nobody reads it any more: no reason to end a run
+            print(text, file=sys.stderr, flush=True)
 
 
 class OnTerminal(Observer):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from sdspec import api
 from sdspec.cli.progress import watcher
-from sdspec.cli.run import report
+from sdspec.cli.run import relative, report
 
 
 def main(args: argparse.Namespace) -> int:
@@ -16,4 +17,8 @@ def main(args: argparse.Namespace) -> int:
     plan = api.plan_of(run)
     with watcher(plan, quiet=args.quiet) as observer:
         resumed = api.resume(run, observer, retry_errors=args.retry_errors)
+    if resumed.summary is None:
+        print(f"{run.path.name} is done; there is nothing to resume", file=sys.stderr)
+        print(relative(run.path))
+        return 0
     return report(resumed, args)

@@ -18,13 +18,10 @@ from dataclasses import dataclass
 from sdspec.calls import Answer, Ask
 from sdspec.contracts import Endpoint, Provider, Transport
 from sdspec.engine.controller import Closed, Controller
-from sdspec.errors import AuthExpired, BackPressure, CallError, Fatal, RowFatal, RunFatal, Transient
+from sdspec.errors import AuthExpired, BackPressure, CallError, Fatal, RowFatal, RunFatal, StoreError, Transient
 from sdspec.prices import Price
 from sdspec.store.journal import Journal
 from sdspec.store.records import CallRecord, Refusal
-
-ALIKE_REFUSALS = 12
-"""So many refusals with one text and no answer yet: the request is wrong for every row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +43,18 @@ class CallSettings:
     """Ask again where the journal holds a refusal."""
 
 
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What a row says of itself when it asks."""
+
+    priority: tuple[int, int]
+    """Its place in the order of rows; earlier rows get their slots first."""
+    missed: Callable[[], Awaitable[None]]
+    """Awaited before anything is bought: returns when the row may buy."""
+    wanted: Callable[[], bool]
+    """False when the row has become needless, and nothing shall be sent for it."""
+
+
 class Caller:
     """Asks one endpoint."""
 
@@ -65,52 +74,39 @@ class Caller:
         self._price = price
         self._asking: Counter[bytes] = Counter()
         self._buying: dict[bytes, asyncio.Task[Bought]] = {}
-        self._refusals: dict[str, int] = {}
         self._unproven: list[tuple[Ask, CallRecord]] = []
         """Refusals before the first answer: they may be the endpoint's fault, so they are not yet journaled."""
         self.controller = controller
         self.waits_for_surplus = provider.waits_for_surplus
 
-    async def ask(
-        self,
-        ask: Ask,
-        priority: tuple[int, int],
-        missed: Callable[[], Awaitable[None]],
-        wanted: Callable[[], bool],
-    ) -> Bought:
+    async def ask(self, ask: Ask, turn: Turn) -> Bought:
         """The answer to an ask, or its refusal, durable.
 
-        `missed` is awaited before anything is bought, and nothing is sent for a row that is no longer wanted. Raises
-        Transient when a passing failure outlives its tries, RunFatal, StoreError, and Closed when nothing was sent.
+        Raises Transient when a passing failure outlives its tries, RunFatal, StoreError, and `Closed` when nothing was
+        sent because the run ends or the row is no longer wanted.
         """
         self._asking[ask.key] += 1
         try:
-            return await self._ask(ask, priority, missed, wanted)
+            return await self._ask(ask, turn)
         finally:
             self._asking[ask.key] -= 1
             if not self._asking[ask.key]:
                 del self._asking[ask.key]
 
-    async def _ask(
-        self,
-        ask: Ask,
-        priority: tuple[int, int],
-        missed: Callable[[], Awaitable[None]],
-        wanted: Callable[[], bool],
-    ) -> Bought:
+    async def _ask(self, ask: Ask, turn: Turn) -> Bought:
         key = ask.key
         if held := await self._held(key):
             return held
-        await missed()
+        await turn.missed()
         if self._asking[key] > 1 and key not in self._buying and (held := await self._held(key)):
             return held  # another row asked the same and was served while this one waited for its turn
         while (shared := self._buying.get(key)) is not None:
             try:
                 return Bought((await asyncio.shield(shared)).record, from_journal=True)
             except Closed:  # the row that bought is no longer wanted; this one may be
-                if not wanted():
+                if not turn.wanted():
                     raise
-        task = asyncio.create_task(self._buy(ask, priority, wanted))
+        task = asyncio.create_task(self._buy(ask, turn))
         self._buying[key] = task
         task.add_done_callback(lambda done: self._bought(key, done))
         return await asyncio.shield(task)
@@ -141,28 +137,30 @@ class Caller:
         if not done.cancelled():
             done.exception()  # the rows that wait for it see it; without any, it is not worth a warning
 
-    async def _buy(self, ask: Ask, priority: tuple[int, int], wanted: Callable[[], bool]) -> Bought:
+    async def _buy(self, ask: Ask, turn: Turn) -> Bought:
         tries = 0
         successes = self.controller.successes
         while True:
             pause_s = 0.0
             await self._open_endpoint()
-            async with self.controller.slot(priority):
-                if not wanted():
+            async with self.controller.slot(turn.priority):
+                if not turn.wanted():
                     raise Closed
                 tries += 1
                 started = time.perf_counter()
                 try:
                     answer = await self._once(ask)
                 except RowFatal as refusal:
-                    record = self._record(ask, refusal, time.perf_counter() - started)
-                    record = await self._keep_refusal(ask, record, refusal)
+                    took_s = time.perf_counter() - started
+                    self.controller.refused(refusal)
+                    record = await self._keep_refusal(ask, self._record(ask, refusal, took_s))
                     return Bought(record, from_journal=False, tries=tries)
                 except BackPressure as pressure:
                     tries -= 1
-                    self.controller.pressed(ask.key, pressure, pressure.retry_after_s)
+                    took_s = time.perf_counter() - started
+                    self.controller.pressed(ask.key, pressure, took_s, pressure.retry_after_s)
                 except Transient as failure:
-                    self.controller.failed(ask.key, failure)
+                    self.controller.failed(ask.key, failure, time.perf_counter() - started)
                     answers_others = self.controller.successes > successes or self.controller.is_the_rows_fault(failure)
                     if tries >= self._settings.max_tries and answers_others:
                         raise
@@ -202,20 +200,24 @@ class Caller:
     async def _keep(self, ask: Ask, record: CallRecord) -> CallRecord:
         """The record that stands in the journal; another process may have bought the answer first."""
         self.controller.proven = True
-        stands = await self._journal.put(ask.key, record, _request(ask))
+        stands = await self._put(ask, record)
         unproven, self._unproven = self._unproven, []
         for earlier, refusal in unproven:
-            await self._journal.put(earlier.key, refusal, _request(earlier))
+            await self._put(earlier, refusal)
         return stands
 
-    async def _keep_refusal(self, ask: Ask, record: CallRecord, refusal: RowFatal) -> CallRecord:
+    async def _keep_refusal(self, ask: Ask, record: CallRecord) -> CallRecord:
         if self.controller.proven:
-            return await self._journal.put(ask.key, record, _request(ask))
+            return await self._put(ask, record)
         self._unproven.append((ask, record))
-        count = self._refusals[str(refusal)] = self._refusals.get(str(refusal), 0) + 1
-        if count >= ALIKE_REFUSALS:
-            raise RunFatal(f"the endpoint refused {count} requests alike and answered none: {refusal}")
         return record
+
+    async def _put(self, ask: Ask, record: CallRecord) -> CallRecord:
+        try:
+            return await self._journal.put(ask.key, record, _request(ask))
+        except StoreError:
+            self.controller.close()  # what cannot be kept must not be bought: before the slot is free again
+            raise
 
 
 def _request(ask: Ask) -> dict[str, object]:

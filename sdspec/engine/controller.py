@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import random
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -28,6 +29,8 @@ FIRST_PATIENCE_S = 10.0
 """How long an endpoint that has never answered is tried: a wrong URL should show in seconds."""
 FIRST_LATENCY_S = 0.2
 """Taken for the round trip before there has been an answer."""
+ALIKE_REFUSALS = 12
+"""So many refusals with one code and no answer yet: the request is wrong for every row."""
 FEW = 3
 """Calls that may fail at the same time without that being an outage."""
 PROBE_AFTER = 16
@@ -55,7 +58,12 @@ class Controller:
         self._latency_s: float | None = None
         self._failures = 0
         self._failing: set[bytes] = set()
+        self._refusals: Counter[str] = Counter()
+        self._in_doubt = False
         self._failing_since: float | None = None
+        self._longest_failure_s = 0.0
+        self._sent: dict[int, float] = {}
+        """When the calls in flight went out."""
         self._closed = False
         self._closing = asyncio.Event()
         self._wake: asyncio.TimerHandle | None = None
@@ -70,8 +78,9 @@ class Controller:
     async def slot(self, priority: tuple[int, int]) -> AsyncIterator[None]:
         """A place in flight, rows in order first; raises Closed when the run ends before there is one."""
         self._tickets += 1
+        ticket = self._tickets
         granted: asyncio.Future[None] = self._loop.create_future()
-        heapq.heappush(self._waiting, (priority, self._tickets, granted))
+        heapq.heappush(self._waiting, (priority, ticket, granted))
         self._grant()
         try:
             await granted
@@ -85,8 +94,10 @@ class Controller:
                     pass
             if self._closed:
                 raise Closed
+            self._sent[ticket] = self._loop.time()
             yield
         finally:
+            self._sent.pop(ticket, None)
             self._release()
 
     def close(self) -> None:
@@ -112,13 +123,15 @@ class Controller:
     def succeeded(self, latency_s: float) -> None:
         """An answer came."""
         self.successes += 1
+        self._in_doubt = False
         self._latency_s = latency_s if self._latency_s is None else 0.9 * self._latency_s + 0.1 * latency_s
         self._failures = 0
         self._failing.clear()
         self._failing_since = None
+        self._longest_failure_s = 0.0
         self._limit = min(float(self._most), self._limit + 1.0 / self._limit)
 
-    def pressed(self, key: bytes, error: CallError, retry_after_s: float | None) -> None:
+    def pressed(self, key: bytes, error: CallError, took_s: float, retry_after_s: float | None) -> None:
         """The endpoint asked for less; raises RunFatal when it has done nothing else for too long."""
         now = self._loop.time()
         round_trip = self._latency_s if self._latency_s is not None else FIRST_LATENCY_S
@@ -131,15 +144,32 @@ class Controller:
             self._lowered_at = now
             self._limit = max(1.0, self._limit * DECREASE)
         self._cool_until = max(self._cool_until, now + pause)
-        self._failed(key, error, self._outage_s + pause)
+        self._count(key, took_s)
+        self._end_when_out(error, self._outage_s + pause)
 
-    def failed(self, key: bytes, error: CallError) -> None:
+    def failed(self, key: bytes, error: CallError, took_s: float) -> None:
         """A call failed in passing; raises RunFatal when nothing has succeeded for too long."""
         self._failures += 1
         if self._failures >= PROBE_AFTER:
             steps = min(self._failures - PROBE_AFTER, 5)
             self._cool_until = max(self._cool_until, self._loop.time() + 0.25 * 2**steps)
-        self._failed(key, error, self._outage_s if self.successes else min(self._outage_s, FIRST_PATIENCE_S))
+        self._count(key, took_s)
+        if not self.is_the_rows_fault(error):
+            self._end_when_out(error, self._outage_s if self.successes else min(self._outage_s, FIRST_PATIENCE_S))
+
+    def refused(self, error: CallError) -> None:
+        """A request was refused for good; raises RunFatal when many are, with one code, and none was ever answered.
+
+        A filter refuses sooner than a model answers: after so many refusals nothing goes out until the calls that are
+        still in flight have told whether this endpoint answers at all.
+        """
+        if self.proven:
+            return
+        self._refusals[error.code] += 1
+        count = self._refusals[error.code]
+        self._in_doubt = count >= ALIKE_REFUSALS and len(self._sent) > 1
+        if count >= ALIKE_REFUSALS and not self._in_doubt:
+            raise RunFatal(f"the endpoint refused {count} requests alike and answered none; the last: {error}")
 
     def is_the_rows_fault(self, error: CallError) -> bool:
         """True when few calls fail at an endpoint that answers others: it is not out, these rows are to blame.
@@ -149,16 +179,25 @@ class Controller:
         answers = self.successes > 0 or (self.proven and error.code != "connection")
         return answers and len(self._failing) <= FEW
 
-    def _failed(self, key: bytes, error: CallError, patience_s: float) -> None:
-        now = self._loop.time()
+    def _count(self, key: bytes, took_s: float) -> None:
+        self._in_doubt = self._in_doubt and len(self._sent) > 1
         self._failing.add(key)
+        self._longest_failure_s = max(self._longest_failure_s, took_s)
         if self._failing_since is None:
-            self._failing_since = now
-        if now - self._failing_since > patience_s and not self.is_the_rows_fault(error):
+            self._failing_since = self._loop.time()
+
+    def _end_when_out(self, error: CallError, patience_s: float) -> None:
+        since = self._loop.time() - (self._failing_since or self._loop.time())
+        if since > patience_s and not self._is_serving():
             raise RunFatal(
-                f"nothing succeeded for {now - self._failing_since:.0f} s; the last failure was: {error}. "
+                f"nothing succeeded for {since:.0f} s; the last failure was: {error}. "
                 "What was paid for is kept; run the same command again when the endpoint is back."
             )
+
+    def _is_serving(self) -> bool:
+        """True when a call has been out for longer than failures take here: it may yet be answered."""
+        longest = 2 * self._longest_failure_s + 0.05
+        return any(self._loop.time() - sent > longest for sent in self._sent.values())
 
     # ---------------------------------------------------------------------------------------------------- slots
 
@@ -169,6 +208,8 @@ class Controller:
     def _grant(self) -> None:
         if self._closed:
             self.close()
+            return
+        if self._in_doubt:
             return
         wait = self._cool_until - self._loop.time()
         if wait > 0:

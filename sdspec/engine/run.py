@@ -30,6 +30,8 @@ TICK_S = 0.2
 FLUSH_S = 5.0
 """Committed rows can be read from the run folder after at most this long."""
 CHECK_WORKERS = 2
+CANCELLED = "cancelled"
+"""Why a run ended whose task was cancelled."""
 
 
 class Observer(Protocol):
@@ -73,7 +75,7 @@ async def run_plan(
     committer = Committer(plan, folder, tally)
     workers = Workers(CHECK_WORKERS)
     async with AsyncExitStack() as stack:
-        stack.callback(workers.close)
+        stack.push_async_callback(workers.close)
         endpoints = Endpoints(stack, plan.engine.concurrency, observer.say)
         callers = _callers(plan, endpoints, journal, retry_errors)
         services = Services(callers, journal, workers.examine, committer.called, plan.seed)
@@ -82,7 +84,7 @@ async def run_plan(
         watch = asyncio.create_task(_watch(runner, committer, tally, observer, callers, began))
         with _signals(runner, observer):
             try:
-                surplus = await runner.run()
+                surplus = await _finished(runner)
             finally:
                 watch.cancel()
     tally.surplus = surplus if runner.stopped is None else 0
@@ -91,6 +93,16 @@ async def run_plan(
     status, why = runner.stopped or _ending(runner, plan)
     missing = {_name(plan, item): count for item, count in runner.schedule.missing().items()}
     return Summary(status, why, tally, missing, rows_sha256, time.monotonic() - began)
+
+
+async def _finished(runner: Runner) -> int:
+    """`runner.run()`; where the task around it is cancelled, the calls in flight are kept all the same."""
+    running = asyncio.create_task(runner.run())
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        runner.stop("interrupted", CANCELLED)
+        return await running
 
 
 def _ending(runner: Runner, plan: Plan) -> tuple[str, str]:

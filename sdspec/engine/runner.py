@@ -11,6 +11,7 @@ import heapq
 from collections.abc import Callable
 from typing import Protocol
 
+from sdspec.engine.caller import Turn
 from sdspec.engine.controller import Closed
 from sdspec.engine.schedule import Position, Schedule
 from sdspec.engine.walk import Outcome, Services, Walk, WalkContext, walk_steps
@@ -89,7 +90,7 @@ class Runner:
             self._open_gates()
             await self._settle()
             if self.stopped:
-                self._commit_ready()
+                self._commit_or_stop()
             for task in self._tasks.values():
                 task.cancel()
         return sum(1 for walk in self._open.values() if walk.finished or walk.bought)
@@ -97,7 +98,9 @@ class Runner:
     async def _settle(self) -> None:
         """Calls in flight are journaled; the rows that waited for them have gone as far as they can."""
         grace_s = self._grace_s
-        if grace_s is None:
+        if grace_s is None and self.stopped and self.stopped[0] == "interrupted":
+            grace_s = self._plan.engine.timeout_s  # they are paid for; who is in a hurry interrupts once more
+        elif grace_s is None:
             grace_s = max(LEAST_GRACE_S, 3 * self._mean_latency_s())
         for caller in self._services.callers.values():
             await caller.settle(grace_s if self.stopped or caller.waits_for_surplus else 0.0)
@@ -110,10 +113,7 @@ class Runner:
         self._woken.set()
         while await self._woken.wait():
             self._woken.clear()
-            try:
-                self._commit_ready()
-            except StoreError as broken:
-                self.stop("failed", str(broken))
+            if not self._commit_or_stop():
                 return
             self._open_gates()
             while (position := self._schedule.start(room=len(self._tasks) < self._window)) is not None:
@@ -122,15 +122,24 @@ class Runner:
             if self._schedule.over:
                 self._ended.set()
 
+    def _commit_or_stop(self) -> bool:
+        """What is ready is committed; False when the disk does not take it, which ends the run."""
+        try:
+            self._commit_ready()
+        except StoreError as broken:
+            self.stop("failed", str(broken))
+            return False
+        return True
+
     def _commit_ready(self) -> None:
         while (position := self._schedule.ready()) is not None:
             walk = self._open[position]
             if walk.outcome is None:
                 self._recall()
                 return
+            kept = self._commit(*walk.outcome)
             del self._open[position]
             self._held -= 1
-            kept = self._commit(*walk.outcome)
             self._schedule.committed(position, kept)
 
     def _recall(self) -> None:
@@ -155,7 +164,8 @@ class Runner:
         async def missed() -> None:
             await self._missed(walk)
 
-        context = WalkContext(walk, self._services, missed, lambda: self._wanted(position))
+        turn = Turn(position, missed, lambda: self._wanted(position))
+        context = WalkContext(walk, self._services, turn)
         try:
             outcome = await walk_steps(row, self._steps, context)
         except Closed:

@@ -24,7 +24,9 @@ async def http_transport() -> AsyncIterator[Transport]:
             try:
                 async with (
                     asyncio.timeout(timeout_s),
-                    session.post(request.url, data=request.body, headers=request.headers, timeout=None) as response,
+                    session.post(
+                        request.url, data=request.body, headers=request.headers, timeout=None, allow_redirects=False
+                    ) as response,
                 ):
                     body = await response.read()
                     headers = {name.lower(): value for name, value in response.headers.items()}

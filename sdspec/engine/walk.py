@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from sdspec.calls import Answer, Ask
 from sdspec.contracts import Block, Check, StepContext, Verdict
-from sdspec.engine.caller import Bought, Caller
+from sdspec.engine.caller import Bought, Caller, Turn
 from sdspec.engine.schedule import Position
+from sdspec.engine.workers import CRASHED
 from sdspec.errors import CallError, RowFatal, Transient
 from sdspec.plan.plan import Step
 from sdspec.prompts import TextError
@@ -67,15 +68,12 @@ class Services:
 class WalkContext(StepContext):
     """What the steps of one walk may do."""
 
-    def __init__(
-        self, walk: Walk, services: Services, missed: Callable[[], Awaitable[None]], wanted: Callable[[], bool]
-    ) -> None:
+    def __init__(self, walk: Walk, services: Services, turn: Turn) -> None:
         self.name = ""
         self.spec_seed = services.spec_seed
         self._walk = walk
         self._services = services
-        self._missed = missed
-        self._wanted = wanted
+        self._turn = turn
         self.step: Step | None = None
 
     def enter(self, step: Step) -> None:
@@ -88,7 +86,7 @@ class WalkContext(StepContext):
         assert isinstance(self.step.part, Block)
         caller = self._services.callers[self.step.part.asks() or ""]
         try:
-            bought = await caller.ask(ask, self._walk.position, self._missed, self._wanted)
+            bought = await caller.ask(ask, self._turn)
         except Transient as failure:
             self._services.called(CallLine(row.id, self.name, purpose, ask, None, failure))
             raise
@@ -109,7 +107,7 @@ class WalkContext(StepContext):
         if (known := await self._services.journal.get_verdict(key)) is not None:
             return known
         verdict = await self._services.examine(check, value)
-        if verdict.reason == "check_crashed":
+        if verdict.reason == CRASHED:
             return verdict
         return await self._services.journal.put_verdict(key, verdict)
 

@@ -164,7 +164,10 @@ class Ledger:
         """The records there are, by key."""
         found: dict[bytes, dict[str, Any]] = {}
         for text in self._concatenated(table, "'\"' || hex(key) || '\":' || record", keys):
-            found.update((bytes.fromhex(name), data) for name, data in orjson.loads(f"{{{text}}}").items())
+            try:
+                found.update((bytes.fromhex(name), data) for name, data in orjson.loads(f"{{{text}}}").items())
+            except orjson.JSONDecodeError as error:
+                raise StoreError(f"journal {self.path}: {_WHY[sqlite3.SQLITE_CORRUPT]} ({error}).") from error
         return found
 
     def has(self, keys: Sequence[bytes]) -> set[bytes]:

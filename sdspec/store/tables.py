@@ -75,6 +75,7 @@ class TableWriter:
             write_parquet(pa.RecordBatchReader.from_batches(self._schema, _batches(_shards(self._shards))), path)
         with saying("remove", self._shards):
             done = self._shards.with_name(f".{self._shards.name}.done")
+            shutil.rmtree(done, ignore_errors=True)  # left behind by a kill between the next two lines
             self._shards.rename(done)  # at once, so that no reader meets half of the shards
             shutil.rmtree(done)
             with suppress(OSError):  # other tables have theirs still there

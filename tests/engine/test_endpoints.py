@@ -11,9 +11,12 @@ from tests.recipes import counts, run_spec, write_spec
 from tests.servers.openai import Behaviour, Fault, OpenAIServer, openai_server_in_thread
 
 KEY = "sk-test-4242-never-written-anywhere"
-ENDPOINT = {
+ENDPOINT: dict[str, Any] = {
     "defaults": ["/sdspec", {"override /template": "custom"}, {"override /provider": "openai_compatible"}, "_self_"],
-    "template": {"prompt": "{{ examples }} Ask about {{ seed }}, {{ mood }}, number {{ number }}"},
+    "template": {
+        "prompt": "{{ examples }} Ask about {{ seed }}, {{ mood }}, number {{ number }}",
+        "variables": {"mood": {"choice": ["calm", "wild"]}, "number": {"range": [0, 10**9]}},
+    },
     "model": {"id": "any"},
 }
 
@@ -25,9 +28,7 @@ def server() -> Iterator[OpenAIServer]:
 
 
 def run_on(server: OpenAIServer, folder: Path, *overrides: str, **workflow: Any) -> Run:
-    variables = {"mood": {"choice": ["calm", "wild"]}, "number": {"range": [0, 10**9]}}
-    template = {**ENDPOINT["template"], "variables": variables}
-    spec = write_spec(folder, {**ENDPOINT, "template": template, "workflow": {"size": 20, **workflow}})
+    spec = write_spec(folder, {**ENDPOINT, "workflow": {"size": 20, **workflow}})
     return run_spec(spec, f"provider.base_url={server.base_url}", *overrides)
 
 
