@@ -116,8 +116,15 @@ def resume(run: Run, observer: Observer | None = None, *, retry_errors: bool = F
     if record["status"] == "done":
         return run
 
+    named = os.environ.get(JOURNAL_ENV) or record.get("journal")
+    path = Path(named) if named else journal_path(plan)
+    if not path.exists():
+        raise StoreError(
+            f"the journal of this run, {path}, is gone; without it a resume would lose the rows there are."
+        )
+
     async def go() -> Run:
-        with Journal.open(Path(os.environ.get(JOURNAL_ENV) or record["journal"])) as journal:
+        with Journal.open(path) as journal:
             run.folder.claim()
             return await _into(plan, run.folder, journal, observer or Silent(), retry_errors)
 

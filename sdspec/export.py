@@ -10,6 +10,7 @@ from sdspec.errors import Problem, SpecError
 from sdspec.plan.plan import Plan
 from sdspec.prompts import TextError
 from sdspec.spec.spec import dotted
+from sdspec.store.disk import saying
 from sdspec.store.examples import read_examples
 
 
@@ -19,7 +20,8 @@ def export_run(plan: Plan, folder: Path) -> list[Path]:
     written = []
     for export in plan.exports:
         path = folder / "export" / f"{export.name}{export.exporter.suffix}"
-        path.parent.mkdir(exist_ok=True)
+        with saying("make", path.parent):
+            path.parent.mkdir(exist_ok=True)
         try:
             export.exporter.write(read_examples(folder, partial(export.packer.pack, dataset=dataset)), path)
         except TextError as wrong:

@@ -31,6 +31,8 @@ FIRST_LATENCY_S = 0.2
 """Taken for the round trip before there has been an answer."""
 ALIKE_REFUSALS = 12
 """So many refusals with one code and no answer yet: the request is wrong for every row."""
+LONGEST_PAUSE_S = 20.0
+"""Of our own; an endpoint's Retry-After may be longer."""
 FEW = 3
 """Calls that may fail at the same time without that being an outage."""
 PROBE_AFTER = 16
@@ -55,6 +57,8 @@ class Controller:
         self._tickets = 0
         self._cool_until = 0.0
         self._lowered_at = 0.0
+        self._pressures = 0
+        """Round trips in a row that were turned away; each doubles the pause."""
         self._latency_s: float | None = None
         self._failures = 0
         self._failing: set[bytes] = set()
@@ -124,6 +128,7 @@ class Controller:
         """An answer came."""
         self.successes += 1
         self._in_doubt = False
+        self._pressures = 0
         self._latency_s = latency_s if self._latency_s is None else 0.9 * self._latency_s + 0.1 * latency_s
         self._failures = 0
         self._failing.clear()
@@ -139,13 +144,14 @@ class Controller:
         if retry_after_s is not None:
             pause = retry_after_s
         elif now - self._lowered_at > round_trip:
-            pause = random.uniform(0.5, 1.0) * round_trip
+            pause = min(LONGEST_PAUSE_S, random.uniform(0.5, 1.0) * round_trip * 2**self._pressures)
         if now - self._lowered_at > round_trip:
             self._lowered_at = now
+            self._pressures = min(self._pressures + 1, 10)
             self._limit = max(1.0, self._limit * DECREASE)
         self._cool_until = max(self._cool_until, now + pause)
         self._count(key, took_s)
-        self._end_when_out(error, self._outage_s + pause)
+        self._end_when_out(error, self._outage_s + (retry_after_s or 0.0))
 
     def failed(self, key: bytes, error: CallError, took_s: float) -> None:
         """A call failed in passing; raises RunFatal when nothing has succeeded for too long."""
@@ -209,7 +215,7 @@ class Controller:
         if self._closed:
             self.close()
             return
-        if self._in_doubt:
+        if self._in_doubt and not self.proven:
             return
         wait = self._cool_until - self._loop.time()
         if wait > 0:

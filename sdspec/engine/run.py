@@ -87,8 +87,8 @@ async def run_plan(
                 surplus = await _finished(runner)
             finally:
                 watch.cancel()
-    tally.surplus = surplus if runner.stopped is None else 0
-    rows_sha256 = committer.finish()
+            tally.surplus = surplus if runner.stopped is None else 0
+            rows_sha256 = committer.finish()
     observer.tick(tally, 0, time.monotonic() - began)
     status, why = runner.stopped or _ending(runner, plan)
     missing = {_name(plan, item): count for item, count in runner.schedule.missing().items()}

@@ -60,6 +60,7 @@ class Schedule:
         self._at = 0
         self._open: dict[Position, Phase] = {}
         self._resolving: list[Position] = []
+        self._running = 0
         self._open_wanted = 0
         """Open rows of items that still want rows."""
         self._accepted = self._finished = self._kept_of_accepted = self._committed_accepted = 0
@@ -86,6 +87,7 @@ class Schedule:
             else:
                 heapq.heapreplace(self._next, (position[0] + 1, position[1]))
                 item.open_running += 1
+                self._running += 1
                 item.open += 1
                 self._open_wanted += 1
                 self._open[position] = Phase.RESOLVING
@@ -94,8 +96,10 @@ class Schedule:
         return None
 
     def _wants_more(self, item: _Item) -> bool:
-        rate = (self._accepted + 1.0) / (self._finished + 1.0)
-        own = max(LEAST_RATE, (item.accepted + PRIOR_WEIGHT * rate) / (item.finished + PRIOR_WEIGHT))
+        # A row that still runs counts as accepted: refusals come sooner than answers, and would look like all there is.
+        rate = (self._accepted + self._running + 1.0) / (self._finished + self._running + 1.0)
+        mine = item.accepted + item.open_running + PRIOR_WEIGHT * rate
+        own = max(LEAST_RATE, mine / (item.finished + item.open_running + PRIOR_WEIGHT))
         unique = (self._kept_of_accepted + 1.0) / (self._committed_accepted + 1.0)
         expected = (item.open_accepted + item.open_running * own) * max(LEAST_RATE, unique)
         return expected < item.wanted - 1e-9
@@ -120,6 +124,7 @@ class Schedule:
         """The row's row-wise steps are over."""
         item = self._items[position[1]]
         item.open_running -= 1
+        self._running -= 1
         item.finished += 1
         self._finished += 1
         if accepted:
@@ -132,6 +137,7 @@ class Schedule:
     def withdrawn(self, position: Position) -> None:
         """The row was stopped before it finished; it is as if it had not been started."""
         self._items[position[1]].open_running -= 1
+        self._running -= 1
         self._close(position)
 
     # ----------------------------------------------------------------------------------------------- committing

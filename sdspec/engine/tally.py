@@ -72,6 +72,7 @@ class Tally:
             cached_tokens=tokens.get("cached", 0),
             cost_usd=record.get("cost_usd", 0.0),
             unpriced=record.get("unpriced_calls", 0),
+            latency_s=record.get("latency_s", 0.0),
         )
 
     def counts(self) -> dict[str, Any]:
@@ -93,6 +94,11 @@ class Tally:
         }
 
     def usage(self) -> dict[str, Any]:
-        """`tokens` and `cost_usd` of run.json: what this run bought; the journal's answers cost nothing."""
+        """Tokens, cost and summed latency of what was bought, for run.json; the journal's answers cost nothing."""
         tokens = {"input": self.input_tokens, "output": self.output_tokens, "cached": self.cached_tokens}
-        return {"tokens": tokens, "cost_usd": round(self.cost_usd, 6), "unpriced_calls": self.unpriced}
+        return {
+            "tokens": tokens,
+            "cost_usd": round(self.cost_usd, 6),
+            "unpriced_calls": self.unpriced,
+            "latency_s": round(self.latency_s, 3),
+        }

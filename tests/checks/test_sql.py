@@ -243,7 +243,7 @@ async def test_a_worker_process_reaches_the_same_verdict(engine):
     try:
         assert await workers.examine(pickle.loads(pickle.dumps(check(engine))), text) == check(engine).examine(text)
     finally:
-        workers.close()
+        await workers.close()
 
 
 SPELLED = """

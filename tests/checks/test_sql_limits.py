@@ -32,7 +32,7 @@ async def verdicts(engine, *texts):
     try:
         return [await workers.examine(limited(engine), text) for text in texts]
     finally:
-        workers.close()
+        await workers.close()
 
 
 @pytest.mark.parametrize("engine", ["sqlite", "duckdb"])
@@ -84,5 +84,5 @@ async def test_a_bad_query_does_not_spoil_its_neighbours():
     try:
         found = await asyncio.gather(*(workers.examine(limited("sqlite"), text) for text in [ENDLESS, good, good]))
     finally:
-        workers.close()
+        await workers.close()
     assert [verdict.reason for verdict in found] == ["sql_timeout", "", ""]
