@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from sdspec.catalog.report import write_report
 from sdspec.engine.run import CANCELLED, Observer, Silent, Summary, run_plan
 from sdspec.errors import Problem, SdspecError, SpecError, StoreError
 from sdspec.export import export_run
@@ -167,6 +168,7 @@ async def _into(plan: Plan, folder: RunFolder, journal: Journal, observer: Obser
     folder.end(summary.status, _outcome(summary))
     if summary.why == CANCELLED:
         raise asyncio.CancelledError
+    write_report(folder.path, folder.read_run())
     if summary.tally.kept:
         export_run(plan, folder.path)
     return Run(folder, summary)

@@ -56,6 +56,19 @@ def test_show(tmp_path: Path) -> None:
     assert body["funnel"]["kept"] == body["run"]["counts"]["kept"] == 14
 
 
+def test_the_report_is_one_page_that_needs_nothing_else(tmp_path: Path) -> None:
+    """report.html holds funnel, reasons, seeds and samples; what a model says is text there, never markup."""
+    answers = {"question": "<script>alert({{ n }})</script>", "answer": "a & b"}
+    write_spec(tmp_path, {**FAULTY, "template": {"fake": answers}})
+    folder = tmp_path / cli(tmp_path, "run", "colours", "workflow.reasks=0").stdout.splitlines()[-1]
+    page = (folder / "report.html").read_text()
+    assert "30 of 30 kept" in page
+    assert "content_filter" in page
+    assert "&lt;script&gt;alert(" in page
+    assert "<script" not in page
+    assert "http" not in page.replace("https", "http").split("</style>")[0]
+
+
 def test_the_last_line_of_a_run_is_its_folder(tmp_path: Path) -> None:
     """Scripts take the run folder from the last line of stdout, also with --json and --quiet."""
     write_spec(tmp_path)
