@@ -27,7 +27,7 @@ from sdspec.plan.estimate import estimate as estimate_plan
 from sdspec.plan.plan import Plan
 from sdspec.spec.load import load_spec
 from sdspec.spec.record import run_spec_text
-from sdspec.spec.spec import Key, Spec
+from sdspec.spec.spec import Spec, with_value
 from sdspec.store.journal import Journal
 from sdspec.store.runfolder import RunFolder, find_run
 from sdspec.store.tables import read_rows
@@ -197,12 +197,8 @@ def _write_inputs(plan: Plan, folder: RunFolder) -> None:
     """`spec.yaml`, `.hydra/`, `plan.json` and `inputs/` are there."""
     raw: Any = dict(plan.spec.raw)
     for key, found in plan.spec.inputs.items():
-        raw = _put(raw, key, folder.keep_input(found.path, found.sha256))
+        raw = with_value(raw, key, folder.keep_input(found.path, found.sha256))
     folder.write_text("spec.yaml", run_spec_text(raw))
     for name, text in plan.spec.hydra.items():
         folder.write_text(f".hydra/{name}.yaml", text)
     folder.write_json("plan.json", plan.to_json())
-
-
-def _put(data: Any, key: Key, value: Any) -> Any:
-    return {**data, key[0]: _put(data[key[0]], key[1:], value)} if key else value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
@@ -11,8 +12,7 @@ import duckdb
 
 from sdspec.catalog.funnel import Funnel, read_funnel
 from sdspec.store.disk import write_whole
-from sdspec.store.schema import python_rows
-from sdspec.store.tables import read_batches, read_table
+from sdspec.store.tables import iter_rows, read_table
 
 SAMPLES = 10
 SEEDS = 60
@@ -135,16 +135,13 @@ def _histogram(values: Sequence[float]) -> str:
 
 def _samples(folder: Path) -> str:
     lines: list[tuple[object, ...]] = []
-    for batch in read_batches(folder, "rows"):
-        for row in python_rows(batch)[: SAMPLES - len(lines)]:
-            shown = "".join(
-                f"<b>{escape(name)}</b><pre>{escape(str(value)[:TEXT])}</pre>"
-                for name, value in row.items()
-                if not name.startswith("_")
-            )
-            lines.append((_Html(f"<code>{row['_row_id']}</code><br>{escape(row['_seed'])}"), _Html(shown)))
-        if len(lines) >= SAMPLES:
-            break
+    for row in itertools.islice(iter_rows(folder), SAMPLES):
+        shown = "".join(
+            f"<b>{escape(name)}</b><pre>{escape(str(value)[:TEXT])}</pre>"
+            for name, value in row.items()
+            if not name.startswith("_")
+        )
+        lines.append((_Html(f"<code>{row['_row_id']}</code><br>{escape(row['_seed'])}"), _Html(shown)))
     return _table((), lines) if lines else "<p>none</p>"
 
 

@@ -13,8 +13,7 @@ from rich.text import Text
 from sdspec import api
 from sdspec.catalog.funnel import Funnel, Reason, read_funnel
 from sdspec.cli.progress import clock, thousands
-from sdspec.store.schema import python_rows
-from sdspec.store.tables import read_batches
+from sdspec.store.tables import iter_rows
 
 CELL = 320
 """Characters of a value that a sample shows."""
@@ -50,8 +49,7 @@ def print_show(run: api.Run, samples: int) -> None:
 
 def first_rows(run: api.Run, count: int) -> list[dict[str, Any]]:
     """The first kept rows with all their columns."""
-    rows = (row for batch in read_batches(run.path, "rows") for row in python_rows(batch))
-    return list(itertools.islice(rows, count))
+    return list(itertools.islice(iter_rows(run.path), count))
 
 
 def _status(record: Mapping[str, Any]) -> tuple[str, str]:

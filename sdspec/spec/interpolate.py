@@ -16,7 +16,7 @@ from omegaconf.errors import (
 )
 
 from sdspec.spec.secrets import secret_name, secret_shape
-from sdspec.spec.spec import Key
+from sdspec.spec.spec import Key, with_value
 
 _ENV = re.compile(r"(?<!\\)\$\{.*oc\.(env|decode)\b", re.DOTALL)
 _MISSING_VARIABLE = re.compile(r"Environment variable '([^']*)' not found")
@@ -45,10 +45,10 @@ def resolve(data: Any, *, environment: bool) -> tuple[Any, list[tuple[Key, str, 
     for key, text in marked:
         name = next((part for part in reversed(key) if isinstance(part, str)), "")
         if reads_environment(text) and (not environment or secret_name(name)):
-            prepared = _put(prepared, key, escaped(text))
+            prepared = with_value(prepared, key, escaped(text))
         elif problem := _grammar(text):
             wrong.append((key, *problem))
-            prepared = _put(prepared, key, None)
+            prepared = with_value(prepared, key, None)
     config = OmegaConf.create(prepared)
     result = prepared
     failed = {key for key, _, _ in wrong}
@@ -63,7 +63,7 @@ def resolve(data: Any, *, environment: bool) -> tuple[Any, list[tuple[Key, str, 
         if environment and isinstance(value, str) and secret_shape(value) and not secret_shape(text):
             wrong.append((key, f"{text} holds what looks like a secret.", "Name the variable in a key ending in _env."))
             value = None
-        result = _put(result, key, value)
+        result = with_value(result, key, value)
     return result, wrong
 
 
@@ -76,14 +76,6 @@ def _texts(value: Any, key: Key = ()) -> Iterator[tuple[Key, str]]:
             yield from _texts(child, (*key, index))
     elif isinstance(value, str):
         yield key, value
-
-
-def _put(value: Any, key: Key, new: Any) -> Any:
-    if not key:
-        return new
-    copy: Any = list(value) if isinstance(value, list) else dict(value)
-    copy[key[0]] = _put(value[key[0]], key[1:], new)
-    return copy
 
 
 def _value(config: Any, key: Key) -> Any:

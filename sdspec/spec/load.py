@@ -10,7 +10,7 @@ from sdspec.errors import SpecError
 from sdspec.spec.finding import Finding, Place, problems
 from sdspec.spec.models import SpecConfig
 from sdspec.spec.settings import Setting, find, lowered, origins, plain, put, setting_of, walk
-from sdspec.spec.spec import Key, Origin, Spec, dotted
+from sdspec.spec.spec import Key, Origin, Spec, dotted, with_value
 
 if TYPE_CHECKING:
     from sdspec.spec.loader import Composition, Loader
@@ -159,9 +159,5 @@ def located(data: Any, tree: Setting) -> Any:
         if setting is None or not isinstance(name, str) or "${" in name:
             continue
         path = str(setting.places[-1].folder / Path(name).expanduser())
-        data = _put(data, (*key, "path"), path)
+        data = with_value(data, (*key, "path"), path)
     return data
-
-
-def _put(data: Any, key: Key, value: Any) -> Any:
-    return value if not key else {**data, key[0]: _put(data[key[0]], key[1:], value)}

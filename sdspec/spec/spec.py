@@ -22,6 +22,15 @@ def dotted(key: Iterable[str | int]) -> str:
     return out
 
 
+def with_value(data: Any, key: Key, value: Any) -> Any:
+    """Plain data with another value at a key that is there; what is not on the way is shared, not copied."""
+    if not key:
+        return value
+    copy: Any = list(data) if isinstance(data, list) else dict(data)
+    copy[key[0]] = with_value(data[key[0]], key[1:], value)
+    return copy
+
+
 @dataclass(frozen=True, slots=True)
 class Origin:
     """Where a value was set."""

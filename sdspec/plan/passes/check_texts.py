@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sdspec.errors import did_you_mean
 from sdspec.plan.draft import Draft
-from sdspec.prompts import TextError, compile_text
+from sdspec.prompts import TextError, compile_text, text_problems
 from sdspec.spec.spec import Key
 
 
@@ -24,13 +24,8 @@ def check_texts(draft: Draft) -> None:
 def _check(draft: Draft, key: Key, text: str, known: set[str]) -> None:
     if draft.spec.is_bad(*key):
         return
-    try:
-        compiled = compile_text(text)
-    except TextError as found:
-        draft.problem(key, f"line {found.line} of the text is not valid Jinja: {found.message}.")
-        return
-    for name in sorted(compiled.variables - known):
-        draft.problem(key, f"{{{{ {name} }}}} is provided by nothing.", did_you_mean(name, known))
+    for problem in text_problems(text, known):
+        draft.problem(key, problem)
 
 
 def _check_fake(draft: Draft, known: set[str]) -> None:
