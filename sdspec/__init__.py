@@ -2,7 +2,7 @@
 
 from typing import Any
 
-__all__ = ["arun", "check", "compile", "export", "load", "open_run", "resume", "run"]
+__all__ = ["arun", "changes", "check", "compile", "explain", "export", "load", "open_run", "resume", "run", "sweep"]
 
 
 def __getattr__(name: str) -> Any:

@@ -10,27 +10,47 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from sdspec.catalog.card import write_cards
+from sdspec.catalog.life import Life, read_life
+from sdspec.catalog.past import last_run
 from sdspec.catalog.report import write_report
+from sdspec.engine.preview import Previewed, walk_first
 from sdspec.engine.run import CANCELLED, Observer, Silent, Summary, run_plan
 from sdspec.errors import Problem, SdspecError, SpecError, StoreError
-from sdspec.export import export_run
+from sdspec.exporting import Exported, Watch, export_run
+from sdspec.plan.changes import Changes
+from sdspec.plan.changes import changes as changes_since
 from sdspec.plan.compile import compile_all, compile_spec
 from sdspec.plan.estimate import StepEstimate
 from sdspec.plan.estimate import estimate as estimate_plan
+from sdspec.plan.explain import Explanation
+from sdspec.plan.explain import explain as explain_key
 from sdspec.plan.plan import Plan
-from sdspec.spec.load import load_spec
-from sdspec.spec.record import run_spec_text
+from sdspec.plan.preview import FirstAsk, first_asks
+from sdspec.schema.document import schema_text, spec_schema
+from sdspec.spec.load import load_spec, trace_spec
+from sdspec.spec.options import options
+from sdspec.spec.record import literal, run_spec_text
 from sdspec.spec.spec import Spec, with_value
+from sdspec.starter import SCHEMA, write_starter
+from sdspec.store.disk import write_whole
 from sdspec.store.journal import Journal
-from sdspec.store.runfolder import RunFolder, find_run
+from sdspec.store.process import this_process
+from sdspec.store.runfolder import RunFolder, create_sweep, find_run
 from sdspec.store.tables import read_rows
+from sdspec.sweeping.conduct import conduct, prepare
+from sdspec.sweeping.job import SweepWatch, SweptRun, Unwatched
+from sdspec.sweeping.results import Sweep
+from sdspec.sweeping.stop import Stop
 from sdspec.versions import environment
 
 if TYPE_CHECKING:
@@ -82,6 +102,14 @@ def check(spec: Spec) -> tuple[Problem, ...]:
     return compile_all(spec).problems
 
 
+def explain(
+    key: str, target: str | os.PathLike[str] | None = None, overrides: Sequence[str] = (), cwd: Path | None = None
+) -> Explanation:
+    """A key's value and everything that was written for it on the way, also in a spec that has problems."""
+    spec, history = trace_spec(None if target is None else os.fspath(target), overrides, cwd=cwd)
+    return explain_key(spec, history, key, cwd or Path.cwd())
+
+
 def compile(spec: Spec) -> Plan:
     """The plan of a spec; raises SpecError with every problem."""
     return compile_spec(spec)
@@ -96,6 +124,36 @@ def estimate(plan: Plan) -> tuple[StepEstimate, ...]:
         return estimate_plan(plan, journal.has_many)
 
 
+def changes(plan: Plan) -> Changes | None:
+    """What differs from the last run of the same name below `engine.outputs`; None where there is none."""
+    past = last_run(Path(plan.engine.outputs), plan.name, plan.spec.inputs)
+    return None if past is None else changes_since(past, plan, literal(plan.spec.raw))
+
+
+def preview(plan: Plan, count: int = 3) -> list[FirstAsk]:
+    """The first rows in the order in which a run attempts them, with what each asks, word for word; no call is made."""
+    return first_asks(plan, count)
+
+
+def call_first(plan: Plan, count: int = 3, observer: Observer | None = None) -> list[Previewed]:
+    """The first rows as a run walks them, up to what hangs on other rows; a run gets their answers from the journal."""
+
+    async def go() -> list[Previewed]:
+        with Journal.open(journal_path(plan)) as journal:
+            return await walk_first(plan, journal, count, observer or Silent())
+
+    return asyncio.run(go())
+
+
+def life(run: Run, row: str) -> Life:
+    """The whole life of the row whose id begins like this; raises SpecError where there is none, or several."""
+    path = run_journal(run)
+    if path is None:
+        return read_life(run.path, row, None)
+    with Journal.open(path) as journal:
+        return read_life(run.path, row, journal)
+
+
 def run(plan: Plan, observer: Observer | None = None, *, retry_errors: bool = False) -> Run:
     """The plan, run into a new folder below `engine.outputs`. Look at `summary.status` for how it ended."""
     return asyncio.run(arun(plan, observer, retry_errors=retry_errors))
@@ -103,11 +161,40 @@ def run(plan: Plan, observer: Observer | None = None, *, retry_errors: bool = Fa
 
 async def arun(plan: Plan, observer: Observer | None = None, *, retry_errors: bool = False) -> Run:
     """`run` for code that has an event loop."""
-    outputs = Path(plan.engine.outputs)
-    with Journal.open(journal_path(plan)) as journal:
-        folder = RunFolder.create(outputs, plan.name, plan.id, datetime.now())
-        _write_inputs(plan, folder)
-        return await _into(plan, folder, journal, observer or Silent(), retry_errors)
+
+    def make() -> RunFolder:
+        return RunFolder.create(Path(plan.engine.outputs), plan.name, plan.id, datetime.now())
+
+    return await _into_new(plan, observer or Silent(), make, retry_errors)
+
+
+def sweep(
+    target: str | os.PathLike[str] | None = None,
+    overrides: Sequence[str] = (),
+    watch: SweepWatch | None = None,
+    *,
+    retry_errors: bool = False,
+    cwd: Path | None = None,
+) -> Sweep:
+    """A run for each combination that the overrides ask for (`a=1,2 b=3,4`), by Hydra's sweeper and launcher.
+
+    Raises SpecError, before any call, with every problem of every combination, and for a swept key that changes no row.
+    A job that fails later is a result like the others. `hydra/launcher=joblib` runs jobs side by side, in processes.
+    """
+    named = None if target is None else os.fspath(target)
+    prepared = prepare(named, overrides, cwd)
+    seen = watch or Unwatched()
+    for note in prepared.notes:
+        seen.say(f"note: {note}")
+    folder = create_sweep(Path(prepared.outputs), prepared.name, datetime.now()).absolute()
+    stop = Stop(folder / ".stop", this_process())
+    runs = partial(_run_swept, retry_errors=retry_errors)
+    job = SweptRun(named, cwd, Path.cwd(), folder, prepared.keys, prepared.total, runs, stop, seen)
+    return conduct(prepared, folder, job, stop, seen.say)
+
+
+def _run_swept(plan: Plan, observer: Observer, make: Callable[[], RunFolder], *, retry_errors: bool) -> None:
+    asyncio.run(_into_new(plan, observer, make, retry_errors))
 
 
 def resume(run: Run, observer: Observer | None = None, *, retry_errors: bool = False) -> Run:
@@ -142,9 +229,54 @@ def plan_of(run: Run) -> Plan:
     return plan
 
 
-def export(run: Run, overrides: Sequence[str] = ()) -> list[Path]:
-    """The run's rows, written again as its spec or the overrides say (`export=parquet`); no model is called."""
-    return export_run(compile(load(run.path / "spec.yaml", overrides)), run.path)
+def export(
+    run: Run, overrides: Sequence[str] = (), *, into: Path | None = None, watch: Watch | None = None
+) -> Exported:
+    """The run's rows so far, written again as its spec or the overrides say (`export=parquet`); no model is called.
+
+    `into` is another folder than `export/` of the run. Raises SpecError where an override says more than how files are
+    written, and where an export cannot be packed; the others are written all the same.
+    """
+    problems = [_not_of_exports(word) for word in overrides if not _OF_EXPORTS.match(word)]
+    if problems:
+        raise SpecError(problems)
+    plan = compile(load(run.path / "spec.yaml", overrides))
+    if not plan.exports:
+        where = plan.spec.origins.where(("export",))
+        raise SpecError([Problem(where, "export: no dataset is asked for.", "Say which, e.g. export=jsonl.")])
+    return _export(plan, run.folder, into, watch)
+
+
+_OF_EXPORTS = re.compile(r"[+~]*(export|card)(\.|=|@|$)")
+
+
+def _not_of_exports(word: str) -> Problem:
+    what = "the rows are made already; an export changes only how they are written."
+    return Problem(f"override '{word}'", what, "Keys that it takes: export, card.")
+
+
+def _export(plan: Plan, folder: RunFolder, into: Path | None = None, watch: Watch | None = None) -> Exported:
+    exported = export_run(plan, folder.path, into, watch)
+    write_cards(plan, folder.path, folder.read_run(), exported.folder, [one.path for one in exported.written])
+    if exported.problems:
+        raise SpecError(exported.problems)
+    return exported
+
+
+def schema(cwd: Path | None = None) -> dict[str, Any]:
+    """The JSON Schema (draft-07) of a spec file, with the options of the packaged conf and of those in `cwd`."""
+    return spec_schema(options(cwd or Path.cwd()))
+
+
+def new(name: str, template: str = "custom", cwd: Path | None = None) -> tuple[Path, Path]:
+    """specs/NAME.yaml, new and right at once, and the schema beside it, for editors; raises SpecError."""
+    here = (cwd or Path.cwd()).absolute()
+    path = write_starter(name, template, here)
+    beside = path.with_name(SCHEMA)
+    text = schema_text(schema(here)).encode()
+    if not beside.is_file() or beside.read_bytes() != text:
+        write_whole(beside, text)
+    return path, beside
 
 
 def open_run(run: str | os.PathLike[str], outputs: Path = Path("outputs")) -> Run:
@@ -152,10 +284,23 @@ def open_run(run: str | os.PathLike[str], outputs: Path = Path("outputs")) -> Ru
     return Run(find_run(outputs, os.fspath(run)))
 
 
+def run_journal(run: Run) -> Path | None:
+    """The journal that the run used, where it is still there."""
+    named = os.environ.get(JOURNAL_ENV) or run.record().get("journal")
+    return Path(named) if named and Path(named).exists() else None
+
+
 def journal_path(plan: Plan) -> Path:
     """Where the plan's call journal is: SDSPEC_JOURNAL, else engine.journal, else below engine.outputs."""
     named = os.environ.get(JOURNAL_ENV) or plan.engine.journal
     return Path(named) if named else Path(plan.engine.outputs) / "journal.sqlite"
+
+
+async def _into_new(plan: Plan, observer: Observer, make: Callable[[], RunFolder], retry_errors: bool) -> Run:
+    with Journal.open(journal_path(plan)) as journal:
+        folder = make()
+        _write_inputs(plan, folder)
+        return await _into(plan, folder, journal, observer, retry_errors)
 
 
 async def _into(plan: Plan, folder: RunFolder, journal: Journal, observer: Observer, retry_errors: bool) -> Run:
@@ -169,8 +314,8 @@ async def _into(plan: Plan, folder: RunFolder, journal: Journal, observer: Obser
     if summary.why == CANCELLED:
         raise asyncio.CancelledError
     write_report(folder.path, folder.read_run())
-    if summary.tally.kept:
-        export_run(plan, folder.path)
+    if summary.tally.kept and plan.exports:
+        _export(plan, folder)
     return Run(folder, summary)
 
 

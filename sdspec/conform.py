@@ -18,7 +18,7 @@ Nothing is coerced, but numbers: JSON has one kind, so 3 is taken for a float as
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 _PLAIN = frozenset({"type", "items", "title", "description"})
 """Keywords of a column that are checked here; any other one brings in jsonschema."""
 _PLAIN_OBJECT = frozenset({"type", "properties", "required", "additionalProperties", "title", "description"})
+FORMATS = ("date", "email", "ipv4", "ipv6", "regex", "uuid")
+"""Values of `format` that jsonschema checks on every machine; others need packages that may not be there."""
 _CODES = {"enum": "not_allowed", "const": "not_allowed", "type": "wrong_type", "required": "missing_column"}
 _PLURALS = {"string": "strings", "integer": "integers", "number": "numbers", "boolean": "booleans", "object": "objects"}
 
@@ -47,6 +49,57 @@ class Fault:
     """A sentence for the model."""
     detail: str
     """For people."""
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaProblem:
+    """One thing wrong with a schema itself."""
+
+    path: tuple[str | int, ...]
+    """Keys from the schema down to what is wrong."""
+    what: str
+    hint: str = ""
+
+
+def schema_problems(schema: Mapping[str, Any]) -> list[SchemaProblem]:
+    """Why this is no JSON Schema of draft 2020-12 that stands on its own; empty for one that is."""
+    from jsonschema import Draft202012Validator, SchemaError  # slow to import, and few specs bring a schema
+    from referencing import Registry
+    from referencing.exceptions import Unresolvable
+    from referencing.jsonschema import DRAFT202012
+
+    try:
+        Draft202012Validator.check_schema(schema)
+    except SchemaError as found:
+        return [SchemaProblem(tuple(found.absolute_path), f"not a valid JSON Schema: {found.message}.")]
+    inside = Registry().with_resource("", DRAFT202012.create_resource(schema)).resolver()
+    problems = []
+    for path, target in _references(schema, ()):
+        if not target.startswith("#"):
+            hint = "Write what it refers to under $defs."
+            problems.append(SchemaProblem(path, f"{target!r} lies outside of this schema.", hint))
+            continue
+        try:
+            inside.lookup(target)
+        except Unresolvable:
+            problems.append(SchemaProblem(path, f"{target!r} is nowhere in this schema."))
+    return problems
+
+
+def _references(schema: Any, at: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    inside = schema.items() if isinstance(schema, Mapping) else enumerate(schema) if isinstance(schema, list) else ()
+    for name, value in inside:
+        if name in ("$ref", "$dynamicRef") and isinstance(value, str):
+            yield (*at, name), value
+        yield from _references(value, (*at, name))
+
+
+def faults_of(value: Any, schema: Mapping[str, Any]) -> tuple[Fault, ...]:
+    """Everything wrong with any JSON value by any JSON Schema, in the order of its paths; formats are asserted too."""
+    try:
+        return tuple(_fault(error) for error in _sorted(_validator(canonical(schema), formats=True).iter_errors(value)))
+    except RecursionError:
+        return (Fault("too_deep", "It is nested too deeply.", "nested too deeply"),)
 
 
 def conform(found: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any] | tuple[Fault, ...]:
@@ -84,6 +137,22 @@ def from_text(text: str, column: Mapping[str, Any]) -> Any:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
         return text
+
+
+def from_cell(text: str, column: Mapping[str, Any]) -> Any:
+    """The value that a cell of a table stands for: as `from_text`, but None for an empty cell where no text can stand.
+
+    TRUE and False are truth values, as spreadsheets and Python write them.
+    """
+    kinds = _kinds(column)
+    blank = not text.strip()
+    if blank and ("null" in kinds or "string" not in kinds):
+        return None
+    if "string" in kinds or text in column.get("enum", ()):
+        return text
+    if "boolean" in kinds and text.strip().lower() in ("true", "false"):
+        return text.strip().lower() == "true"
+    return from_text(text, column)
 
 
 def unusable(faults: Iterable[Fault], how: str) -> Unparseable:
@@ -169,11 +238,12 @@ def _is_plain(schema: Mapping[str, Any]) -> bool:
 
 
 @lru_cache(maxsize=64)
-def _validator(schema: bytes) -> Draft202012Validator:
-    from jsonschema import Draft202012Validator
+def _validator(schema: bytes, *, formats: bool = False) -> Draft202012Validator:
+    from jsonschema import Draft202012Validator, FormatChecker
     from referencing import Registry  # an empty one: a $ref to elsewhere is not fetched
 
-    return Draft202012Validator(orjson.loads(schema), registry=Registry())
+    checker = FormatChecker(FORMATS) if formats else None
+    return Draft202012Validator(orjson.loads(schema), registry=Registry(), format_checker=checker)
 
 
 def _sorted(errors: Iterable[ValidationError]) -> list[ValidationError]:

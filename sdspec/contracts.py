@@ -11,13 +11,15 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
 from sdspec.calls import Answer, Ask, HttpRequest, HttpResponse
 from sdspec.rows import Reject, Row
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 class Part(BaseModel, ABC):
@@ -59,6 +61,22 @@ class Unparseable:
     """The library's or our own message, for people only."""
 
 
+class Several(ABC):
+    """How several rows stand in one answer."""
+
+    @abstractmethod
+    def parse(self, text: str) -> list[Parsed | Unparseable] | Unparseable:
+        """Each row of the answer in its order, usable or not; Unparseable where there is none at all."""
+
+    @abstractmethod
+    def how_to_answer(self) -> str:
+        """The sentence that ends the prompt and says how to answer."""
+
+    @abstractmethod
+    def native_schema(self) -> Mapping[str, Any] | None:
+        """As for one row."""
+
+
 class Parser(Part):
     """Turns a model's text into output columns."""
 
@@ -76,6 +94,14 @@ class Parser(Part):
 
     def native_schema(self, schema: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """The schema to send to providers that constrain decoding; None where the answer is not JSON."""
+        return None
+
+    def layout(self, texts: Mapping[str, str]) -> str | None:
+        """An answer whose columns are these texts, where it is not JSON: provider `fake` answers so."""
+        return None
+
+    def several(self, schema: Mapping[str, Any], count: int) -> Several | None:
+        """How `count` rows are asked for and read in one answer; None where this parser reads one row per answer."""
         return None
 
 
@@ -101,7 +127,10 @@ class Check(Part):
     column: str = Field(description="The output column to examine.")
 
     in_process: ClassVar[bool] = True
-    """False: `examine` is slow or risky and runs in a worker process; its verdicts are journaled."""
+    """False: `examine_many` is slow or risky and runs in a worker process; its verdicts are journaled."""
+
+    batch: ClassVar[int] = 1
+    """Most values that `examine_many` is given at once: those that wait when a worker process is free."""
 
     def reads(self) -> frozenset[str]:
         """Columns that `inputs` takes from a row."""
@@ -119,6 +148,10 @@ class Check(Part):
     def examine(self, value: Any) -> Verdict:
         """The verdict on a value; a pure function of the settings and the value."""
 
+    def examine_many(self, values: Sequence[Any]) -> list[Verdict]:
+        """The verdicts on values, in their order; each the same as alone."""
+        return [self.examine(value) for value in values]
+
 
 # ----------------------------------------------------------------------------------------------------------- dedups
 
@@ -133,12 +166,24 @@ class Dedup(Part):
         """A fresh index for one run."""
 
 
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """A row says again what an earlier kept one says."""
+
+    row: str
+    """The id of the earlier row."""
+    detail: str
+    """A sentence for people, which names that row."""
+    reason: str = "duplicate"
+    """A stable word that is counted."""
+
+
 class DedupIndex(ABC):
     """The kept rows so far, as far as a dedup must remember them."""
 
     @abstractmethod
-    def seen(self, values: Mapping[str, Any], row: str) -> str | None:
-        """The id of the earlier row that this one repeats; None takes it in as new."""
+    def seen(self, values: Mapping[str, Any], row: str) -> Repeat | None:
+        """What this row repeats; None takes it in as new."""
 
 
 # ----------------------------------------------------------------------------------------------------------- blocks
@@ -241,6 +286,10 @@ class Provider(Part):
         """The model's name in the price map; None where calls are free or the price is not known."""
         return None
 
+    def context_tokens(self, model_id: str) -> int | None:
+        """Tokens that prompt and answer may have together; None where only the price map may know."""
+        return None
+
     def model_problems(self, model_id: str) -> list[str]:
         """What is wrong with a model id that needs no network to know."""
         return []
@@ -280,16 +329,37 @@ class Packer(Part):
         """What cannot be packed, given the columns of a kept row; without location."""
         return []
 
+    def selects(self, columns: Sequence[str]) -> Mapping[str, str] | None:
+        """Where examples are columns of the row and nothing else: name in the example -> column; else None.
+
+        They keep their types, and `pack`, which must agree, is not called for each row.
+        """
+        return None
+
     @abstractmethod
     def pack(self, row: Mapping[str, Any], dataset: Dataset) -> dict[str, Any]:
         """One example; the keys and their order are the file's columns."""
 
 
 class Exporter(Part):
-    """Writes packed examples as files of one format."""
+    """Writes packed examples as a file of one format, or as a folder."""
 
     suffix: ClassVar[str]
     """`.jsonl`"""
+
+    loader: ClassVar[str] = ""
+    """Which loader of `datasets` reads it, as `load_dataset` names them; empty where none does."""
+
+    inside: ClassVar[str] = ""
+    """Where a folder is written: the pattern of the files in it that hold the rows."""
+
+    def read_back(self, schema: pa.Schema) -> pa.Schema:
+        """The columns as who reads the file finds them; JSON columns are marked where they come back as objects."""
+        return schema
+
+    def load_options(self, schema: pa.Schema) -> dict[str, Any]:
+        """What the loader must be told to read these columns back."""
+        return {}
 
     @abstractmethod
     def write(self, examples: pa.Table | pa.RecordBatchReader, path: Path) -> None:

@@ -49,6 +49,29 @@ def price_of(model: str | None) -> Price | None:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Tokens that a model takes and gives; None where the map does not say."""
+
+    input_tokens: int | None
+    output_tokens: int | None
+    source: str
+    """`litellm 1.106.2`"""
+
+
+def window_of(model: str | None) -> Window | None:
+    """The limits of a model in litellm's map; None where the map has no such model."""
+    row = _map().get(model) if model is not None else None
+    if row is None:
+        return None
+    return Window(_tokens(row.get("max_input_tokens")), _tokens(row.get("max_output_tokens")), _source())
+
+
+def _tokens(value: Any) -> int | None:
+    """The map has some numbers as texts, and an explanation where a number belongs."""
+    return int(value) if str(value).isdecimal() and int(value) > 0 else None
+
+
 def _float(value: Any) -> float | None:
     return None if value is None else float(value)
 

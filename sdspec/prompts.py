@@ -83,12 +83,34 @@ def _line(error: Exception) -> int:
     return line
 
 
-def examples_block(examples: Sequence[Mapping[str, Any]]) -> str:
-    """Few-shot examples as the prompt shows them: one JSON object each between <examples> tags; empty without any.
+def examples_block(examples: Sequence[Mapping[str, Any] | str], style: str = "json") -> str:
+    """Few-shot examples as the prompt shows them, between <examples> tags; empty without any.
 
     The block comes first in a prompt, then instruction, requirements and topic (prompt engineering guide, seed 001).
+    In style `json` each is a JSON object. In style `seed001` it looks as in that guide: see `_as_in_the_guide`.
     """
     if not examples:
         return ""
-    shown = "\n".join(json.dumps(example, ensure_ascii=False, indent=2) for example in examples)
+    shown = "\n".join(_as_in_the_guide(one) if style == "seed001" else _as_json(one) for one in examples)
     return f"<examples>\n{shown}\n</examples>"
+
+
+def _as_json(example: Mapping[str, Any] | str) -> str:
+    return json.dumps(example, ensure_ascii=False, indent=2)
+
+
+def _as_in_the_guide(example: Mapping[str, Any] | str) -> str:
+    """An object with a line `   "question": "Why?"` for each column; texts raw, those of several lines in three quotes.
+
+    It is no JSON. A plain text stands there as it is, but for the line break that ends it.
+    """
+    if isinstance(example, str):
+        return example.removesuffix("\n")
+    lines = ",\n".join(f'   "{name}": {_raw(value)}' for name, value in example.items())
+    return f"{{\n{lines}\n}}"
+
+
+def _raw(value: Any) -> str:
+    if not isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False)
+    return f'"""{value}"""' if "\n" in value else f'"{value}"'

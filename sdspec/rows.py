@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -56,6 +57,21 @@ class Row:
     values: dict[str, Any]
     notes: dict[str, Any] = field(default_factory=dict)
     """Evidence that steps leave: verdicts, repairs, examples drawn; kept as `_lineage`."""
+    call: str = ""
+    """Identity that draws before the answer derive from: `id`, or that of the first row made from the same answer."""
+    slot: int = 0
+    """Which row of the answer this is, from 0."""
+
+    def __post_init__(self) -> None:
+        self.call = self.call or self.id
+
+    @classmethod
+    def start(cls, position: int, occurrence: int, values: Mapping[str, Any], per_call: int) -> Row:
+        """The row as its source item starts it; `per_call` rows in a row are made from one answer."""
+        slot = occurrence % per_call
+        own = row_id(values, occurrence)
+        call = own if slot == 0 else row_id(values, occurrence - slot)
+        return cls(own, position, occurrence, dict(values), call=call, slot=slot)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,19 @@ from typing import Any
 from sdspec.plan.plan import Plan
 from sdspec.prices import price_of
 
-RECORDED = ("sdspec", "hydra-core", "litellm", "pydantic", "sqlglot", "duckdb", "pyarrow", "json-repair")
+RECORDED = (
+    "sdspec",
+    "hydra-core",
+    "litellm",
+    "pydantic",
+    "sqlglot",
+    "duckdb",
+    "pyarrow",
+    "json-repair",
+    "jsonschema",
+    "py3langid",
+    "rensa",
+)
 
 
 def environment(plan: Plan) -> dict[str, Any]:

@@ -26,6 +26,7 @@ COLOURS: dict[str, Any] = {
         "variables": {"mood": {"choice": {"calm": 3, "wild": 1}}},
         "output": {"question": "str", "answer": "str"},
         "fake": {"question": "What of {{ seed }} {{ n }}?", "answer": "{{ mood }} {{ n % 7 }}"},
+        "checks": [],
     },
     "workflow": {"size": 20},
 }

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sdspec.calls import Ask, Message, ModelCall
-from sdspec.contracts import Block, Parsed, Parser, StepContext, Unparseable
+from sdspec.contracts import Block, Parsed, Parser, Several, StepContext, Unparseable
 from sdspec.prompts import compile_text, examples_block
 from sdspec.rows import Reject, Row, draw
 
@@ -15,7 +15,11 @@ RAW_IN_REASK = 4000
 
 
 class Generate(Block):
-    """One answer of one model, parsed into columns."""
+    """One answer of one model, parsed into columns; with `per_call` one answer for that many rows.
+
+    The rows of one answer ask the same, so that it is bought once, and each takes its own part. A part that is wrong or
+    missing is the reject of that row alone; the answer is asked for again only when no part of it can be used.
+    """
 
     model: str
     """Name of the model in the plan."""
@@ -23,7 +27,9 @@ class Generate(Block):
     system: str | None = None
     prompt: str
     constants: Mapping[str, Any] = {}
-    examples: tuple[Mapping[str, Any], ...] = ()
+    examples: tuple[Mapping[str, Any] | str, ...] = ()
+    style: str = "json"
+    """`json`, or `seed001`: examples as raw text, and the prompt to the letter, without how to answer."""
     parser: Parser
     output: Mapping[str, Any]
     """JSON Schema of the answer, an object."""
@@ -31,6 +37,8 @@ class Generate(Block):
     """Output columns with their types."""
     needs: tuple[str, ...] = ()
     """Row columns that the prompt reads."""
+    per_call: int = 1
+    """Rows made from one answer."""
     reasks: int = 2
     native_schema: bool = True
     """The provider constrains decoding to the schema."""
@@ -54,44 +62,95 @@ class Generate(Block):
 
     def first_ask(self, row: Row, step: str, spec_seed: int) -> Ask:
         """What a row asks first; it needs no answer, so a plan can count and price it."""
-        return self._ask(row, self.messages(row), draw(row.id, step, "answer", spec_seed))
+        return self._ask(row, self.messages(row), draw(row.call, step, "answer", spec_seed))
 
     def messages(self, row: Row) -> tuple[Message, ...]:
         """The messages as rendered for a row."""
         shown = row.notes.get("examples")
         examples = self.examples if shown is None else tuple(self.examples[i] for i in shown)
-        values = {**self.constants, **row.values, "examples": examples_block(examples)}
+        block = examples_block(examples, self.style)
+        values = {**self.constants, **row.values, "examples": block, "per_call": self.per_call}
         prompt = compile_text(self.prompt).render(values)
-        user = Message(role="user", content=f"{prompt.strip()}\n\n{self.parser.how_to_answer(self.output)}".strip())
-        if self.system is None:
-            return (user,)
-        return (Message(role="system", content=compile_text(self.system).render(values).strip()), user)
+        system = None if self.system is None else compile_text(self.system).render(values)
+        if self.style == "json":
+            prompt = f"{prompt.strip()}\n\n{self._how_to_answer()}".strip()
+            system = None if system is None else system.strip()
+        user = Message(role="user", content=prompt)
+        return (user,) if system is None else (Message(role="system", content=system), user)
 
     async def apply(self, row: Row, context: StepContext) -> Row | Reject:
         """The row with its output columns; a reject `unparseable` after the last re-ask."""
+        if self.per_call > 1:
+            row.notes["slot"] = row.slot
         ask = self.first_ask(row, context.name, context.spec_seed)
         first = ask.messages
         attempt = 0
         while True:
             answer = await context.ask(row, ask, "answer" if attempt == 0 else f"reask {attempt}")
-            parsed = self.parser.parse(answer.text, self.output)
+            parsed = self._part(answer.text, row, context.name)
             if isinstance(parsed, Parsed):
                 row.values.update(parsed.values)
                 self._note(row, attempt, parsed.repaired)
                 return row
+            if isinstance(parsed, Reject):
+                self._note(row, attempt, repaired=False)
+                return parsed
             if answer.finish_reason == "length":
                 parsed = _cut_off(parsed, answer.output_tokens)
             if attempt == self.reasks:
                 self._note(row, attempt, repaired=False)
                 return Reject(context.name, "unparseable", f"{parsed.code}: {parsed.detail}", answer.text)
             attempt += 1
-            drawn = draw(row.id, context.name, f"reask {attempt}", context.spec_seed)
+            drawn = draw(row.call, context.name, f"reask {attempt}", context.spec_seed)
             ask = self._ask(row, (*first, *_reask(answer.text, parsed)), drawn)
 
+    def parts(self, text: str) -> list[Parsed | Unparseable] | Unparseable:
+        """The rows that stand in an answer, usable or not; Unparseable where none of them can be used."""
+        if (several := self._several()) is None:
+            parsed = self.parser.parse(text, self.output)
+            return [parsed] if isinstance(parsed, Parsed) else parsed
+        found = several.parse(text)
+        if isinstance(found, Unparseable) or any(isinstance(part, Parsed) for part in found):
+            return found
+        return next(part for part in found if isinstance(part, Unparseable))
+
+    def _part(self, text: str, row: Row, step: str) -> Parsed | Unparseable | Reject:
+        """The row's own part of an answer; a Reject where others can be used, and this one cannot."""
+        parts = self.parts(text)
+        if isinstance(parts, Unparseable):
+            return parts
+        if len(parts) > self.per_call:
+            row.notes["beyond"] = len(parts) - self.per_call  # of the answer's rows, nobody asked for these
+        if row.slot >= len(parts):
+            held = f"the answer holds {len(parts)} of the {self.per_call} rows asked for"
+            return Reject(step, "missing_row", held, text)
+        part = parts[row.slot]
+        if isinstance(part, Unparseable):
+            return Reject(step, "unparseable", f"row {row.slot + 1}: {part.code}: {part.detail}", text)
+        return part
+
+    def _several(self) -> Several | None:
+        return self.parser.several(self.output, self.per_call) if self.per_call > 1 else None
+
+    def _how_to_answer(self) -> str:
+        several = self._several()
+        return several.how_to_answer() if several else self.parser.how_to_answer(self.output)
+
+    def _native_schema(self) -> Mapping[str, Any] | None:
+        several = self._several()
+        return several.native_schema() if several else self.parser.native_schema(self.output)
+
     def _ask(self, row: Row, messages: tuple[Message, ...], drawn: str) -> Ask:
-        schema = self.parser.native_schema(self.output) if self.native_schema else None
-        hints = {} if self.fake is None else {"fake": self.fake, "columns": dict(row.values), "schema": self.output}
+        schema = self._native_schema() if self.native_schema else None
+        seen = {**self.constants, **row.values}
+        hints = {} if self.fake is None else {"fake": self._fake(), "columns": seen, "rows": self.per_call}
         return Ask(model=self.call, messages=messages, draw=drawn, schema=schema, hints=hints)
+
+    def _fake(self) -> Mapping[str, Any]:
+        """The template's answers, in the form that the parser reads."""
+        texts = {name: text for name, text in (self.fake or {}).items() if isinstance(text, str)}
+        laid_out = self.parser.layout(texts) if texts and texts.keys() == (self.fake or {}).keys() else None
+        return self.fake or {} if laid_out is None else {"answer": laid_out}
 
     @staticmethod
     def _note(row: Row, reasks: int, repaired: bool) -> None:

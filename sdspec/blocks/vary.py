@@ -11,7 +11,7 @@ from sdspec.rows import Reject, Row, rng
 
 
 class Vary(Block):
-    """Gives each row its own variables and examples; equal rows draw equally, wherever they stand."""
+    """Gives each row its own variables and examples: equal rows draw equally, and the rows of one answer do too."""
 
     choices: Mapping[str, tuple[tuple[Any, float], ...]] = {}
     """Variable -> (value, weight) pairs."""
@@ -36,12 +36,12 @@ class Vary(Block):
     def vary(self, row: Row, step: str, spec_seed: int) -> None:
         """The row has its variables; the examples it sees are in its notes, as positions in ascending order."""
         for name, pairs in self.choices.items():
-            draws = rng(row.id, step, name, spec_seed)
+            draws = rng(row.call, step, name, spec_seed)
             row.values[name] = draws.choices([value for value, _ in pairs], [weight for _, weight in pairs])[0]
         for name, (low, high) in self.ranges.items():
-            row.values[name] = rng(row.id, step, name, spec_seed).randint(low, high)
+            row.values[name] = rng(row.call, step, name, spec_seed).randint(low, high)
         if 0 < self.shown < self.examples:
-            row.notes["examples"] = _sample(rng(row.id, step, "examples", spec_seed), self.examples, self.shown)
+            row.notes["examples"] = _sample(rng(row.call, step, "examples", spec_seed), self.examples, self.shown)
 
 
 def _sample(draws: random.Random, count: int, shown: int) -> list[int]:

@@ -6,117 +6,143 @@ Exit codes: 0 done, 1 the run failed, 2 the spec or command line is wrong, 3 few
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
+import io
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NoReturn
 
-SPEC_HELP = "a YAML file, or the bare name of one in specs/; without it the default config"
-OVERRIDES_HELP = "Hydra overrides: key=value, +key=value, ~key, group=option"
-RUN_HELP = "a run folder, a run id, a unique prefix of it, or `last`"
+from sdspec.cli.problems import print_problems, tell
+from sdspec.cli.verbs import Lines, add_verbs
+from sdspec.errors import Problem, SdspecError, SpecError, did_you_mean
 
 EXAMPLES = """\
 examples:
-  sdspec run template=text2sql provider=fake workflow.size=20
-  sdspec check orders_sql
-  sdspec plan orders_sql model.temperature=0.2
+  sdspec new bridges --template custom
+  sdspec check bridges
+  sdspec preview bridges
+  sdspec plan bridges model.temperature=0.2
+  sdspec run bridges provider=fake workflow.size=20
+  sdspec run bridges -m model.temperature=0.2,0.7
   sdspec show last
 
+`sdspec COMMAND --help` says more.
 exit codes: 0 done, 1 failed, 2 the spec or command line is wrong, 3 fewer rows than wanted, 130 interrupted
 """
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs one command and returns its exit code."""
-    parser = _parser()
-    args = _parse(parser, argv)
-    if args.version:
-        from importlib.metadata import version
-
-        print(f"sdspec {version('sdspec')}")
-        return 0
-    if args.verb is None:
-        parser.print_help()
-        return 0
-    from sdspec.errors import SdspecError, SpecError
-
+    """Runs one command and returns its exit code; whoever reads its output may stop at any time."""
+    _open_streams()
+    code = 0
     try:
+        try:
+            code = _main(list(sys.argv[1:] if argv is None else argv))
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        _drop_stdout()
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        _drop_stdout()
+        tell(f"sdspec: cannot write the output: {error.strerror}")
+        return 1
+    return code
+
+
+def _drop_stdout() -> None:
+    """What is still to be written goes nowhere; else Python's own last flush complains."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _open_streams() -> None:
+    """Both can be written to: what was closed goes nowhere, and what an encoding lacks is escaped."""
+    sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115  # open to the end of the process
+    sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def _main(words: list[str]) -> int:
+    parser = _parser()
+    if "_ARGCOMPLETE" in os.environ:  # a shell asks what may stand at its cursor
+        importlib.import_module("sdspec.cli.completion").complete(parser)
+    try:
+        args = _parse(parser, words)
+        if args.version:
+            from importlib.metadata import version
+
+            print(f"sdspec {version('sdspec')}")
+            return 0
+        if args.verb is None:
+            parser.print_help()
+            return 0
         code: int = importlib.import_module(f"sdspec.cli.{args.verb}").main(args)
-        sys.stdout.flush()
         return code
     except SpecError as wrong:
-        for problem in wrong.problems:
-            print(problem, file=sys.stderr)
+        print_problems(wrong.problems)
         return 2
     except SdspecError as failed:
-        print(f"sdspec: {failed}", file=sys.stderr)
+        tell(f"sdspec: {failed}")
         return 1
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except KeyboardInterrupt:
         return 130
 
 
-def _parse(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> argparse.Namespace:
-    """Flags may stand between the words: `run SPEC --quiet key=value`."""
-    args, rest = parser.parse_known_args(argv)
+class _Parser(argparse.ArgumentParser):
+    """Argparse with our errors."""
+
+    def error(self, message: str) -> NoReturn:
+        what = message.replace("the following arguments are required:", "still needs").removeprefix("argument ")
+        raise SpecError([Problem(self.prog, f"{what}.", f"See {self.prog} --help.")])
+
+
+def _parse(parser: argparse.ArgumentParser, words: list[str]) -> argparse.Namespace:
+    """Flags may stand between the words: `run SPEC --quiet key=value`; `help run` is `run --help`."""
+    verbs = next(action.choices for action in parser._actions if isinstance(action.choices, dict))
+    if words[:1] == ["help"]:
+        words = [*words[1:2], "--help"]
+    if words and not words[0].startswith("-") and words[0] not in verbs:
+        raise SpecError([_no_verb(words[0], verbs)])
+    args, rest = parser.parse_known_args(words)
     for word in rest:
-        if word.startswith("-") or not hasattr(args, "words"):
-            parser.error(f"unrecognized argument: {word}")
-        args.words.append(word)
+        if word.startswith("-"):
+            raise SpecError([_no_flag(word, verbs.get(args.verb, parser))])
+        if not hasattr(args, "words"):
+            what = f"{word!r}: one word too many."
+            raise SpecError([Problem(f"sdspec {args.verb}", what, f"See sdspec {args.verb} --help.")])
+        args.words = [*args.words, word]
     return args
 
 
+def _no_verb(word: str, verbs: Iterable[str]) -> Problem:
+    is_spec = "=" in word or Path(word).is_file() or (Path("specs") / f"{word}.yaml").is_file()
+    hint = f"Did you mean 'sdspec run {word}'?" if is_spec else did_you_mean(word, verbs)
+    return Problem("sdspec", f"no command '{word}'.", hint)
+
+
+def _no_flag(flag: str, parser: argparse.ArgumentParser) -> Problem:
+    name, _, value = flag.partition("=")
+    flags = [known for known in parser._option_string_actions if known.startswith("--")]
+    hint = did_you_mean(name, flags)
+    if flag in ("-m", "--multirun"):
+        hint = "Only 'sdspec run' sweeps."
+    elif value and "Did you mean" not in hint:
+        hint = f"A key of the spec is set without dashes: {flag.lstrip('-')}."
+    return Problem(parser.prog, f"no flag '{name}'.", hint)
+
+
 def _parser() -> argparse.ArgumentParser:
-    raw = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(
+    parser: argparse.ArgumentParser = _Parser(
         prog="sdspec",
         description="Compiles a declarative spec, kept in git, into a synthetic dataset for fine-tuning an LLM.",
         epilog=EXAMPLES,
-        formatter_class=raw,
+        formatter_class=Lines,
     )
     parser.add_argument("--version", action="store_true", help="print the version")
-    verbs = parser.add_subparsers(dest="verb", metavar="COMMAND", title="commands")
-
-    def verb(name: str, what: str, example: str) -> argparse.ArgumentParser:
-        return verbs.add_parser(
-            name,
-            help=what,
-            description=f"{what[0].upper()}{what[1:]}.",
-            epilog=f"example: {example}",
-            formatter_class=raw,
-        )
-
-    run = _with_spec(verb("run", "run a spec into a new run folder", "sdspec run template=text2sql provider=fake"))
-    run.add_argument("--quiet", action="store_true", help="no progress, only problems and the run folder")
-    run.add_argument("--json", action="store_true", help="print run.json instead of tables")
-    run.add_argument("--retry-errors", action="store_true", help="ask again where the journal holds a refusal")
-    check = _with_spec(verb("check", "find every problem of a spec, without a call", "sdspec check orders_sql"))
-    check.add_argument("--json", action="store_true", help="print the problems as JSON")
-    plan = _with_spec(verb("plan", "show steps, calls, tokens and cost, without a call", "sdspec plan orders_sql"))
-    plan.add_argument("--json", action="store_true", help="print plan and estimate as JSON")
-    runs = verb("runs", "list the runs below outputs/", "sdspec runs")
-    runs.add_argument("--outputs", default="outputs", help="folder of all run folders")
-    runs.add_argument("--json", action="store_true", help="print JSON")
-    show = _with_run(verb("show", "show a run: funnel, reasons, samples, tokens, cost", "sdspec show last"))
-    show.add_argument("-n", type=int, default=3, help="samples shown of kept rows and of each reason")
-    show.add_argument("--json", action="store_true", help="print JSON")
-    resume = _with_run(verb("resume", "finish an interrupted run in its folder", "sdspec resume last"))
-    resume.add_argument("--quiet", action="store_true", help="no progress")
-    resume.add_argument("--json", action="store_true", help="print run.json instead of tables")
-    resume.add_argument("--retry-errors", action="store_true", help="ask again where the journal holds a refusal")
-    export = _with_run(verb("export", "write a run's rows again, in any format", "sdspec export last export=parquet"))
-    export.add_argument("words", nargs="*", metavar="OVERRIDE", help=OVERRIDES_HELP)
-    return parser
-
-
-def _with_spec(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
-    parser.add_argument("words", nargs="*", metavar="[SPEC] [OVERRIDE ...]", help=f"{SPEC_HELP}; {OVERRIDES_HELP}")
-    return parser
-
-
-def _with_run(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
-    parser.add_argument("run", metavar="RUN", help=RUN_HELP)
-    parser.add_argument("--outputs", default="outputs", help="folder of all run folders")
+    add_verbs(parser.add_subparsers(dest="verb", metavar="COMMAND", title="commands"))
     return parser

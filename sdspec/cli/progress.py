@@ -3,116 +3,197 @@
 from __future__ import annotations
 
 import sys
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
-from rich.console import Console, Group
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from sdspec.engine.run import Observer, Silent
+from sdspec.cli.pace import Pace, clock, rate, roughly
+from sdspec.cli.screen import Screen
+from sdspec.engine.run import Observer
 from sdspec.engine.tally import Tally
 from sdspec.plan.plan import Plan
 
-PLAIN_EVERY_S = 10.0
+FIRST_LINE_S, LONGEST_PAUSE_S = 5.0, 120.0
+"""A log gets its first line after so long; then pauses double up to this, so that a day's run leaves 700 lines."""
+WAITING_EVERY_S = 30.0
 REASONS_SHOWN = 4
+LEAST_SEEN = 50
+"""So many rows, and three times those in flight, are decided before a run is called hopeless."""
+LONGEST_BAR = 40
 
 
 @contextmanager
 def watcher(plan: Plan, *, quiet: bool) -> Iterator[Observer]:
     """An observer for where stderr goes."""
     if quiet:
-        yield Silent()
+        yield Quiet(plan)
         return
-    console = Console(stderr=True)
-    if not console.is_terminal:
+    console = Screen(stderr=True)
+    # rich takes FORCE_COLOR for a terminal; in a log of a CI only the colours are wanted
+    if not sys.stderr.isatty() or console.is_dumb_terminal:
         yield Plain(plan)
         return
-    shown = OnTerminal(plan)
-    with Live(shown.view(), console=console, refresh_per_second=5, transient=True) as live:
-        shown.live = live
+    shown = OnTerminal(plan, console)
+    with Live(shown, console=console, refresh_per_second=5, transient=True):
         yield shown
 
 
-class Plain(Observer):
-    """A line every ten seconds, for logs."""
+class Quiet(Observer):
+    """Says only what the user should know."""
 
     def __init__(self, plan: Plan) -> None:
-        self._size = plan.size
-        self._last = time.monotonic()
+        self._plan = plan
+        self._warned = False
 
     def tick(self, tally: Tally, in_flight: int, elapsed_s: float) -> None:
-        if time.monotonic() - self._last >= PLAIN_EVERY_S:
-            self._last = time.monotonic()
-            self.say(summary_line(tally, in_flight, elapsed_s))
+        if not self._warned and (text := outlook(tally, self._plan)):
+            self._warned = True
+            self.warn(text)
+
+    def say(self, text: str) -> None: ...
+
+    def warn(self, text: str) -> None:
+        _line(text)
+
+
+class Plain(Quiet):
+    """A line now and then, for logs."""
+
+    def __init__(self, plan: Plan) -> None:
+        super().__init__(plan)
+        self._pace = Pace(plan.max_attempts)
+        self._elapsed_s = 0.0
+        self._next_s = self._pause_s = FIRST_LINE_S
+        self._waiting_next_s = 0.0
+
+    def tick(self, tally: Tally, in_flight: int, elapsed_s: float) -> None:
+        super().tick(tally, in_flight, elapsed_s)
+        self._elapsed_s = elapsed_s
+        self._pace.tick(tally, elapsed_s)
+        if elapsed_s >= self._next_s:
+            self._pause_s = min(LONGEST_PAUSE_S, 2 * self._pause_s)
+            self._next_s = elapsed_s + self._pause_s
+            rejected = [f"rejected: {reasons(tally)}"] if tally.rejected else []
+            parts = [f"{tally.kept}/{tally.wanted} kept", *numbers(tally, self._pace, in_flight, elapsed_s), *rejected]
+            self.say(", ".join(parts))
+
+    def waiting(self, text: str) -> None:
+        if text and self._elapsed_s >= self._waiting_next_s:
+            self._waiting_next_s = self._elapsed_s + WAITING_EVERY_S
+            self.say(text)
 
     def say(self, text: str) -> None:
-        with suppress(OSError):  # nobody reads it any more: no reason to end a run
-            print(text, file=sys.stderr, flush=True)
+        _line(text)
 
 
-class OnTerminal(Observer):
-    """A bar, a line of numbers, the reasons of rejects as they come, and what was said last."""
+class OnTerminal(Quiet):
+    """A bar, a line of numbers, the reasons of rejects as they come, and what is waited for: each on one line."""
 
-    def __init__(self, plan: Plan) -> None:
-        self._name = plan.name
+    def __init__(self, plan: Plan, console: Console) -> None:
+        super().__init__(plan)
+        self._console = console
         self._tally = Tally(wanted=plan.size)
-        self._line = "starting"
+        self._pace = Pace(plan.max_attempts)
+        self._numbers = ["starting"]
         self._said = ""
-        self.live: Live | None = None
+        self._waiting = ""
 
     def tick(self, tally: Tally, in_flight: int, elapsed_s: float) -> None:
+        super().tick(tally, in_flight, elapsed_s)
         self._tally = tally
-        self._line = summary_line(tally, in_flight, elapsed_s)
-        if not tally.made + tally.from_journal + tally.failed:
-            self._line = f"{'waiting for the first answers' if in_flight else 'starting'}, {clock(elapsed_s)}"
-        if tally.attempted:
-            self._said = ""
-        self._show()
+        self._pace.tick(tally, elapsed_s)
+        if in_flight or tally.made + tally.failed:
+            self._said = ""  # it was about the way to the first call
+        self._numbers = numbers(tally, self._pace, in_flight, elapsed_s)
+        if self._waiting and not tally.made:
+            self._numbers = [clock(elapsed_s), *self._numbers[1:]]  # it says enough
+
+    def waiting(self, text: str) -> None:
+        self._waiting = text
 
     def say(self, text: str) -> None:
         self._said = text
-        self._show()
 
-    def view(self) -> Group:
-        """What is on the screen now."""
-        bar = Table.grid(padding=(0, 1))
-        bar.add_row(Text(self._name, style="bold"), ProgressBar(self._tally.wanted, self._tally.kept, width=40))
-        lines: list[Table | Text] = [bar, Text(self._line)]
+    def warn(self, text: str) -> None:
+        self._console.print(Text(text, style="yellow"))
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        width = options.max_width - 1  # a full line would make some terminals begin another
+        yield self._bar(width)
+        lines = [Text(fitting(self._numbers, width))]
         if self._tally.rejected:
             lines.append(Text(f"rejected: {reasons(self._tally)}", style="yellow"))
-        if self._said:
-            lines.append(Text(self._said, style="cyan"))
-        return Group(*lines)
+        lines += [Text(text, style="cyan") for text in (self._waiting, self._said) if text]
+        for line in lines:
+            line.truncate(width, overflow="ellipsis")
+            yield line
 
-    def _show(self) -> None:
-        if self.live is not None:
-            self.live.update(self.view())
+    def _bar(self, width: int) -> Table:
+        name, kept = Text(self._plan.name, style="bold"), f"{self._tally.kept}/{self._tally.wanted}"
+        name.truncate(max(8, width // 3), overflow="ellipsis")
+        room = width - name.cell_len - len(kept) - 2
+        bar = ProgressBar(self._tally.wanted, self._tally.kept, width=max(4, min(LONGEST_BAR, room)))
+        line = Table.grid(padding=(0, 1))
+        line.add_row(name, bar, kept)
+        return line
 
 
-def summary_line(tally: Tally, in_flight: int, elapsed_s: float) -> str:
-    """`12/100 kept, 3 rejected, 15 calls (4 in flight), 9.1k tokens, $0.02, 1.4 rows/s, 1:02 left`"""
-    rate = tally.kept / elapsed_s if elapsed_s > 0 else 0.0
-    parts = [
-        f"{tally.kept}/{tally.wanted} kept",
-        f"{tally.attempted - tally.kept} rejected",
-        f"{tally.made} calls ({in_flight} in flight)",
-    ]
-    if tally.from_journal:
-        parts.append(f"{tally.from_journal} from the journal")
-    if tally.retried:
-        parts.append(f"{tally.retried} retried")
-    parts.append(f"{thousands(tally.input_tokens + tally.output_tokens)} tokens")
+def outlook(tally: Tally, plan: Plan) -> str:
+    """A warning when so many rows are rejected that the run will not get what it wants; empty otherwise."""
+    seen = max(LEAST_SEEN, 3 * plan.engine.concurrency)
+    if not seen <= tally.attempted < plan.max_attempts:
+        return ""
+    if not tally.kept:
+        return f"none of the first {tally.attempted} rows was kept: {reasons(tally)}. Look why: sdspec show last"
+    expected = round(plan.max_attempts * tally.kept / tally.attempted)
+    if 2 * expected > tally.wanted:
+        return ""
+    few = f"{tally.kept} of the first {tally.attempted} rows were kept: {reasons(tally)}."
+    most = f"workflow.max_attempts={plan.max_attempts} ends this run with about {expected} of {tally.wanted}."
+    return f"{few} {most} Look why: sdspec show last"
+
+
+def numbers(tally: Tally, pace: Pace, in_flight: int, elapsed_s: float) -> list[str]:
+    """`1.4 rows/s`, `about 40 s left`, `4 in flight`, ...: the most wanted first."""
+    found = []
+    if not tally.made + tally.failed:
+        doing = "waiting for the first answers" if in_flight else "starting"
+        found = [f"{doing}, {clock(elapsed_s)}"]
+    elif pace.kept_per_s:
+        found = [rate(pace.kept_per_s)]
+        if pace.left_s and tally.kept < tally.wanted:
+            found.append(f"{roughly(pace.left_s)} left")
+    if in_flight:
+        found.append(f"{in_flight} in flight")
     if tally.cost_usd:
-        parts.append(f"${tally.cost_usd:.4f}")
-    parts.append(f"{rate:.1f} rows/s" if rate >= 1 else f"{60 * rate:.1f} rows/min")
-    left = tally.wanted - tally.kept
-    if rate and left:
-        parts.append(f"{clock(left / rate)} left")
-    return ", ".join(parts)
+        found.append(f"${tally.cost_usd:.4f}" if tally.cost_usd < 1 else f"${tally.cost_usd:,.2f}")
+    if tally.made + tally.failed:
+        found.append(clock(elapsed_s))
+    tokens = thousands(tally.input_tokens + tally.output_tokens)
+    counts = [
+        (tally.from_journal, f"{tally.from_journal} from the journal"),
+        (tally.unpriced, f"{tally.unpriced} of unknown price"),
+        (tally.made, f"{tally.made} {'call' if tally.made == 1 else 'calls'}"),
+        (tally.made, f"{tokens} tokens"),
+        (tally.retried, f"{tally.retried} retried"),
+    ]
+    return found + [text for count, text in counts if count]
+
+
+def fitting(parts: Sequence[str], width: int) -> str:
+    """As many of the parts, from the first on, as fit; at least one."""
+    line = parts[0]
+    for part in parts[1:]:
+        if cell_len(line) + cell_len(part) + 2 > width:
+            break
+        line += f", {part}"
+    return line
 
 
 def reasons(tally: Tally) -> str:
@@ -130,9 +211,6 @@ def thousands(count: float) -> str:
     return f"{count:.0f}"
 
 
-def clock(seconds: float) -> str:
-    """`1:02` or `2:03:04`"""
-    whole = round(seconds)
-    minutes, second = divmod(whole, 60)
-    hours, minute = divmod(minutes, 60)
-    return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
+def _line(text: str) -> None:
+    with suppress(OSError):  # nobody reads it any more: no reason to end a run
+        print(text, file=sys.stderr, flush=True)

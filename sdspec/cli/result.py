@@ -1,50 +1,71 @@
-"""Tables of a run for people: what was kept, what was rejected and why, samples, tokens and cost."""
+"""A run for people: what was kept, what was rejected and why, samples, tokens and cost."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from sdspec import api
 from sdspec.catalog.funnel import Funnel, Reason, read_funnel
-from sdspec.cli.progress import clock, thousands
+from sdspec.cli.pace import clock
+from sdspec.cli.progress import thousands
+from sdspec.cli.runs import status
+from sdspec.cli.screen import GAP, NARROW, Column, Screen, table
 from sdspec.store.tables import iter_rows
 
 CELL = 320
 """Characters of a value that a sample shows."""
 SEEDS_SHOWN = 12
+INDENT = 4
+
+FUNNEL = (
+    Column("funnel"),
+    Column("rows", right=True),
+    Column("share", right=True, spare=2),
+    Column("", least=16, spare=1),
+)
+SEEDS = (
+    Column("seed (fewest kept first)", least=16),
+    Column("kept", right=True),
+    Column("of", right=True),
+    Column("rejected", least=20, spare=1, style="yellow"),
+)
 
 
 def print_result(run: api.Run) -> None:
-    """What a run's end shows: a few rows, the funnel in short, tokens and cost."""
-    console = Console(highlight=False)
-    _print_samples(console, run, 3)
+    """What a run's end shows: a few rows, why others were rejected, tokens and cost; nothing where nothing was done."""
+    screen = Screen()
+    if run.summary is not None and not run.summary.tally.attempted:
+        return
+    _print_samples(screen, run, 3)
     funnel = read_funnel(run.path, samples=1)
-    console.print(_totals(run.record()))
-    if funnel.reasons:
-        _print_reasons(console, funnel.reasons)
+    _print_reasons(screen, funnel.reasons)
+    screen.print()
+    _print_pairs(screen, totals(run.record()))
+    screen.print(Text("more: sdspec show last, and report.html in the folder", style="dim"))
 
 
 def print_show(run: api.Run, samples: int) -> None:
     """`sdspec show`: all of it."""
-    console = Console(highlight=False)
+    screen = Screen()
     record = run.record()
     funnel = read_funnel(run.path, samples)
-    console.print(Text.assemble((record["id"], "bold"), f"  {record['name']}  ", _status(record)))
+    screen.print(Text.assemble((record["id"], "bold"), f"  {record['name']}  ", status(record)))
     for name, model in record.get("models", {}).items():
-        console.print(f"{name}: {model['id']} on {model['provider']['kind']}")
-    console.print()
-    _print_funnel(console, run, funnel)
-    _print_seeds(console, funnel)
-    if funnel.reasons:
-        _print_reasons(console, funnel.reasons)
-    _print_samples(console, run, samples)
-    console.print(_totals(record))
+        screen.print(f"{name}: {model['id']} on {model['provider']['kind']}")
+    screen.print()
+    _print_funnel(screen, run, funnel)
+    _print_seeds(screen, funnel)
+    _print_reasons(screen, funnel.reasons)
+    _print_samples(screen, run, samples)
+    screen.print()
+    _print_pairs(screen, totals(record))
+    if record["status"] in ("interrupted", "failed"):
+        screen.print(Text(f"go on with: sdspec resume {run.path.name}", style="dim"))
 
 
 def first_rows(run: api.Run, count: int) -> list[dict[str, Any]]:
@@ -52,31 +73,25 @@ def first_rows(run: api.Run, count: int) -> list[dict[str, Any]]:
     return list(itertools.islice(iter_rows(run.path), count))
 
 
-def _status(record: Mapping[str, Any]) -> tuple[str, str]:
-    colours = {"done": "green", "running": "cyan", "short": "yellow", "interrupted": "yellow"}
-    why = f": {record['why']}" if record.get("why") else ""
-    return record["status"] + why, colours.get(record["status"], "red")
-
-
-def _print_funnel(console: Console, run: api.Run, funnel: Funnel) -> None:
+def _print_funnel(screen: Screen, run: api.Run, funnel: Funnel) -> None:
     counts = run.record().get("counts") or {}
-    left = funnel.kept + sum(reason.count for reason in funnel.reasons)
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("funnel", "rows", "share", ""):
-        table.add_column(title, justify="right" if title in ("rows", "share") else "left")
-    attempted = max(1, left)
-    table.add_row("attempted", str(left), "100 %", "")
+    left = attempted = funnel.kept + sum(reason.count for reason in funnel.reasons)
+    rows = [("attempted", str(attempted), "100 %", "")]
     for step, reasons in itertools.groupby(_in_step_order(run, funnel), key=lambda reason: reason.step):
         lost = list(reasons)
         gone = sum(reason.count for reason in lost)
         left -= gone
         why = ", ".join(f"{reason.reason} {reason.count}" for reason in lost)
-        table.add_row(f"after {step}", str(left), f"{100 * left / attempted:.0f} %", f"-{gone}: {why}")
+        rows.append((f"after {step}", str(left), _share(left, attempted), f"-{gone}: {why}"))
     wanted = f"of {counts['wanted']} wanted" if counts else ""
-    table.add_row("kept", str(funnel.kept), f"{100 * funnel.kept / attempted:.0f} %", wanted)
-    console.print(table)
+    rows.append(("kept", str(funnel.kept), _share(funnel.kept, attempted), wanted))
+    screen.show(table(FUNNEL, rows, screen.room))
     if counts.get("surplus"):
-        console.print(f"and {counts['surplus']} surplus rows, started ahead and finished behind the cut")
+        screen.print(f"and {counts['surplus']} surplus rows, started ahead and finished behind the cut")
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{100 * part / max(1, whole):.0f} %"
 
 
 def _in_step_order(run: api.Run, funnel: Funnel) -> list[Reason]:
@@ -85,73 +100,82 @@ def _in_step_order(run: api.Run, funnel: Funnel) -> list[Reason]:
     return sorted(funnel.reasons, key=lambda reason: (steps.index(reason.step), -reason.count, reason.reason))
 
 
-def _print_seeds(console: Console, funnel: Funnel) -> None:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("seed (fewest kept first)", ratio=3, overflow="fold")
-    table.add_column("kept", justify="right")
-    table.add_column("of", justify="right")
-    table.add_column("rejected", ratio=2, overflow="fold", style="yellow")
-    for line in funnel.seeds[:SEEDS_SHOWN]:
-        table.add_row(Text(line.seed or "-"), str(line.kept), str(line.attempted), line.reasons)
-    console.print()
-    console.print(table)
+def _print_seeds(screen: Screen, funnel: Funnel) -> None:
+    if not funnel.seeds:
+        return
+    lines = [(one.seed or "-", str(one.kept), str(one.attempted), one.reasons) for one in funnel.seeds[:SEEDS_SHOWN]]
+    columns = SEEDS if any(one.reasons for one in funnel.seeds[:SEEDS_SHOWN]) else SEEDS[:-1]
+    screen.print()
+    screen.show(table(columns, lines, screen.room))
     if len(funnel.seeds) > SEEDS_SHOWN:
-        console.print(f"and {len(funnel.seeds) - SEEDS_SHOWN} more seeds")
+        screen.print(f"and {len(funnel.seeds) - SEEDS_SHOWN} more seeds")
 
 
-def _print_reasons(console: Console, reasons: tuple[Reason, ...]) -> None:
-    console.print()
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("rejected", justify="right")
-    table.add_column("step")
-    table.add_column("reason", style="yellow")
-    table.add_column("for example", overflow="fold")
+def _print_reasons(screen: Screen, reasons: Sequence[Reason]) -> None:
+    """Each reason with its count, its step and what was wrong, below each other: messages are long."""
+    if not reasons:
+        return
+    screen.print()
+    screen.print(Text("rejected", style="bold"))
+    digits = max(len(str(reason.count)) for reason in reasons)
     for reason in reasons:
-        for position, (_, detail, raw) in enumerate(reason.samples or (("", "", None),)):
-            first = position == 0
-            cells = (str(reason.count), reason.step, reason.reason) if first else ("", "", "")
-            example = Text(_short(detail))
+        title = Text.assemble(f"{reason.count:>{digits}} ", (reason.reason, "yellow"), f" in {reason.step}")
+        screen.block(title, INDENT // 2)
+        for _, detail, raw in reason.samples:
+            screen.block(_short(detail), INDENT)
             if raw:
-                example.append(f"\n{_short(raw)}", style="dim")
-            table.add_row(*cells, example)
-    console.print(table)
+                screen.block(Text(_short(raw), style="dim"), INDENT + 2)
 
 
-def _print_samples(console: Console, run: api.Run, count: int) -> None:
+def _print_samples(screen: Screen, run: api.Run, count: int) -> None:
     for row in first_rows(run, count):
-        console.print()
-        console.print(Text(f"{row['_row_id']}  {row['_seed']}", style="dim"))
-        table = Table(box=None, pad_edge=False, show_header=False)
-        table.add_column(style="bold", no_wrap=True)
-        table.add_column(overflow="fold")
-        for name, value in row.items():
-            if not name.startswith("_"):
-                table.add_row(name, Text(_short(str(value))))
-        console.print(table)
-    console.print()
+        screen.print()
+        screen.print(Text(f"{row['_row_id']}  {row['_seed']}", style="dim"))
+        _print_pairs(screen, ((name, _short(str(row[name]))) for name in row if not name.startswith("_")))
 
 
-def _totals(record: Mapping[str, Any]) -> str:
+def _print_pairs(screen: Screen, pairs: Iterator[tuple[str, str]]) -> None:
+    """Name and value side by side, the value's further lines below it; one below the other where that is narrow."""
+    named = list(pairs)
+    widest = max((len(name) for name, _ in named), default=0)
+    side_by_side = screen.width >= NARROW and widest <= screen.width // 3
+    for name, value in named:
+        if side_by_side:
+            screen.block(value, widest + len(GAP), Text(name, style="bold"))
+        elif len(name) + len(": ") + len(value) <= screen.width and "\n" not in value:
+            screen.print(Text.assemble((f"{name}: ", "bold"), value))
+        else:
+            screen.print(Text(f"{name}:", style="bold"))
+            screen.block(value, len(GAP))
+
+
+def totals(record: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """(`rows`, `14 of 30 kept, 300 attempted`), calls, tokens, cost and time; only the status while it runs."""
     counts = record.get("counts")
     if not counts:
-        return "no totals yet: the run has not ended"
+        yield "rows", "no totals yet, it goes on" if record["status"] == "running" else "no totals, it was killed"
+        return
     calls, tokens = counts["calls"], record["tokens"]
-    parts = [
-        f"{counts['kept']} of {counts['wanted']} rows kept, {counts['attempted']} attempted",
-        f"{calls['made']} calls made, {calls['from_journal']} from the journal",
-        f"{thousands(tokens['input'])} tokens in, {thousands(tokens['output'])} out",
-        _cost(record),
-        clock(record["elapsed_s"]),
+    extra = [
+        (calls["retried"], "retried"),
+        (calls["failed"], "failed"),
+        (counts["reasked"], "asked again"),
+        (counts["repaired"], "with repaired JSON"),
     ]
-    extra = [(counts["reasked"], "asked again"), (counts["repaired"], "JSON repaired"), (calls["retried"], "retried")]
-    return "; ".join(parts + [f"{number} {what}" for number, what in extra if number])
+    more = "".join(f", {number} {what}" for number, what in extra if number)
+    yield "rows", f"{counts['kept']} of {counts['wanted']} kept, {counts['attempted']} attempted"
+    yield "calls", f"{calls['made']} made, {calls['from_journal']} from the journal{more}"
+    yield "tokens", f"{thousands(tokens['input'])} in, {thousands(tokens['output'])} out"
+    yield "cost", _cost(record)
+    yield "time", clock(record["elapsed_s"])
 
 
 def _cost(record: Mapping[str, Any]) -> str:
     if record["unpriced_calls"]:
         return f"${record['cost_usd']:.4f} and {record['unpriced_calls']} calls without a known price"
-    return f"${record['cost_usd']:.4f}" if record["cost_usd"] else "no cost"
+    return f"${record['cost_usd']:.4f}" if record["cost_usd"] else "none"
 
 
 def _short(text: str) -> str:
-    return text if len(text) <= CELL else f"{text[:CELL]} ... ({len(text)} characters)"
+    shown = re.sub(r"\n{3,}", "\n\n", text.strip("\n"))
+    return shown if len(shown) <= CELL else f"{shown[:CELL]} ... ({len(text)} characters)"

@@ -5,41 +5,46 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-import sys
+from contextlib import suppress
 from pathlib import Path
 
 import orjson
 
 from sdspec import api
+from sdspec.cli.problems import tell
 from sdspec.cli.progress import watcher
 from sdspec.cli.result import print_result
+from sdspec.cli.sweep import main as sweep
 from sdspec.cli.words import split_words
-
-EXIT = {"done": 0, "failed": 1, "short": 3, "interrupted": 130}
+from sdspec.sweeping.results import EXIT_CODES
 
 
 def main(args: argparse.Namespace) -> int:
     """Exit code by the run's status."""
     target, overrides = split_words(args.words)
+    if args.multirun:
+        return sweep(args, target, overrides)
     plan = api.compile(api.load(target, overrides))
     for note in plan.notes:
-        print(f"note: {note}", file=sys.stderr)
+        tell(f"note: {note}")
     with watcher(plan, quiet=args.quiet) as observer:
         run = asyncio.run(api.arun(plan, observer, retry_errors=args.retry_errors))
     return report(run, args)
 
 
 def report(run: api.Run, args: argparse.Namespace) -> int:
-    """The result is on stdout, its last line the run folder."""
+    """The result is on stdout, its last line the run folder; the exit code tells of the run, read or not."""
     assert run.summary is not None
-    if args.json:
-        print(orjson.dumps(run.record(), option=orjson.OPT_INDENT_2).decode())
-    elif not args.quiet:
-        print_result(run)
+    with suppress(BrokenPipeError):
+        if args.json:
+            print(orjson.dumps(run.record(), option=orjson.OPT_INDENT_2).decode())
+        elif not args.quiet:
+            print_result(run)
     if run.summary.status != "done":
-        print(_ending(run.summary.status, run.summary.why, run.path), file=sys.stderr)
-    print(relative(run.path))
-    return EXIT[run.summary.status]
+        tell(_ending(run.summary.status, run.summary.why, run.path))
+    with suppress(BrokenPipeError):
+        print(relative(run.path))
+    return EXIT_CODES[run.summary.status]
 
 
 def relative(path: Path) -> str:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from sdspec.contracts import Dedup, DedupIndex
+from sdspec.contracts import Dedup, DedupIndex, Repeat
 from sdspec.store.jsontext import json_bytes
 
 Normalize = Literal["none", "space", "case"]
@@ -37,16 +37,18 @@ class ExactIndex(DedupIndex):
         self._normalize = normalize
         self._rows: dict[bytes, bytes] = {}
 
-    def seen(self, values: Mapping[str, Any], row: str) -> str | None:
-        """The id of the first row with this content; ids are of `rows.row_id`."""
-        content = [_normalized(values.get(name), self._normalize) for name in self._columns]
+    def seen(self, values: Mapping[str, Any], row: str) -> Repeat | None:
+        """The first row with this content; ids are of `rows.row_id`."""
+        content = [normalized(values.get(name), self._normalize) for name in self._columns]
         digest = blake2b(json_bytes(content), digest_size=15).digest()
         mine = bytes.fromhex(row)
         first = self._rows.setdefault(digest, mine)
-        return None if first is mine else first.hex()
+        if first is mine:
+            return None
+        return Repeat(first.hex(), f"row {first.hex()} already has this {', '.join(self._columns)}")
 
 
-def _normalized(value: Any, normalize: Normalize) -> Any:
+def normalized(value: Any, normalize: Normalize) -> Any:
     """The value with every text in it normalised, however deep."""
     if isinstance(value, str):
         if normalize == "none":
@@ -54,7 +56,7 @@ def _normalized(value: Any, normalize: Normalize) -> Any:
         text = " ".join(value.split())
         return text.casefold() if normalize == "case" else text
     if isinstance(value, Mapping):
-        return {name: _normalized(item, normalize) for name, item in value.items()}
+        return {name: normalized(item, normalize) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_normalized(item, normalize) for item in value]
+        return [normalized(item, normalize) for item in value]
     return value

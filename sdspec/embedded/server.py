@@ -91,6 +91,7 @@ async def _started(child: asyncio.subprocess.Process, settings: Settings, log: P
         child.stdin.write(settings.line())
         await child.stdin.drain()
     reading = asyncio.ensure_future(child.stdout.readline())
+    say(f"loading {Path(settings.model).name}")
     waited_s = 0.0
     try:
         while not (await asyncio.wait({reading}, timeout=SAY_EVERY_S))[0]:

@@ -31,6 +31,8 @@ class Bought:
     record: CallRecord
     from_journal: bool
     tries: int = 0
+    shared: bool = False
+    """Another row was buying it already; that row's call is the one that counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,7 @@ class Caller:
             return held  # another row asked the same and was served while this one waited for its turn
         while (shared := self._buying.get(key)) is not None:
             try:
-                return Bought((await asyncio.shield(shared)).record, from_journal=True)
+                return Bought((await asyncio.shield(shared)).record, from_journal=True, shared=True)
             except Closed:  # the row that bought is no longer wanted; this one may be
                 if not turn.wanted():
                     raise

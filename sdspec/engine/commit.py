@@ -67,10 +67,9 @@ class Committer:
 
     def _repeat(self, row: Row) -> Reject | None:
         for name, dedup, index in self._dedups:
-            earlier = index.seen({column: row.values[column] for column in dedup.columns}, row.id)
-            if earlier is not None:
-                columns = ", ".join(dedup.columns)
-                return Reject(name, "duplicate", f"row {earlier} already has this {columns}")
+            repeat = index.seen({column: row.values[column] for column in dedup.columns}, row.id)
+            if repeat is not None:
+                return Reject(name, repeat.reason, repeat.detail)
         return None
 
 

@@ -38,6 +38,9 @@ FEW = 3
 PROBE_AFTER = 16
 """Failures in a row, with no success between, after which calls go out one at a time."""
 
+TELLING_S = 1.0
+"""Shorter waits are not worth a word."""
+
 
 class Closed(Exception):
     """The run is ending: this call was not sent."""
@@ -60,6 +63,11 @@ class Controller:
         self._pressures = 0
         """Round trips in a row that were turned away; each doubles the pause."""
         self._latency_s: float | None = None
+        self._rpm = rpm
+        self._last: CallError | None = None
+        """What failed, or was turned away, since the last answer."""
+        self._slowed: str | None = None
+        """The code of the answer that set the cool-down; None where failures did."""
         self._failures = 0
         self._failing: set[bytes] = set()
         self._refusals: Counter[str] = Counter()
@@ -122,6 +130,29 @@ class Controller:
             return
         raise Closed
 
+    @property
+    def out(self) -> int:
+        """Calls that were sent and are not answered yet; not those that wait for the next minute in their slot."""
+        return len(self._sent)
+
+    def holds_back(self) -> str:
+        """Why calls do not go out, or not as fast as they might, and for how long, for people; empty where they do."""
+        now = self._loop.time()
+        wait_s, failing_s = self._cool_until - now, now - (self._failing_since or now)
+        if self._slowed is not None and wait_s > TELLING_S and self._waiting:
+            return f"next calls in {wait_s:.0f} s: asked to slow down ({self._slowed})"
+        if self._last is not None and failing_s > TELLING_S and not self._is_serving():
+            if self.is_the_rows_fault(self._last):
+                return f"trying again: {self._last}"
+            patience_s = self._outage_s if self.successes else min(self._outage_s, FIRST_PATIENCE_S)
+            return f"no answer for {failing_s:.0f} s, giving up after {patience_s:.0f} s: {self._last}"
+        if self._in_doubt and not self.proven:
+            code, count = self._refusals.most_common(1)[0]
+            return f"{count} requests refused ({code}), none answered: waiting for those in flight"
+        if self._rpm is not None and self.in_flight > len(self._sent):
+            return f"keeping to {self._rpm} requests a minute"
+        return ""
+
     # ------------------------------------------------------------------------------------------- what was observed
 
     def succeeded(self, latency_s: float) -> None:
@@ -130,6 +161,7 @@ class Controller:
         self._in_doubt = False
         self._pressures = 0
         self._latency_s = latency_s if self._latency_s is None else 0.9 * self._latency_s + 0.1 * latency_s
+        self._last = None
         self._failures = 0
         self._failing.clear()
         self._failing_since = None
@@ -150,6 +182,8 @@ class Controller:
             self._pressures = min(self._pressures + 1, 10)
             self._limit = max(1.0, self._limit * DECREASE)
         self._cool_until = max(self._cool_until, now + pause)
+        self._slowed = error.code
+        self._last = error
         self._count(key, took_s)
         self._end_when_out(error, self._outage_s + (retry_after_s or 0.0))
 
@@ -159,6 +193,8 @@ class Controller:
         if self._failures >= PROBE_AFTER:
             steps = min(self._failures - PROBE_AFTER, 5)
             self._cool_until = max(self._cool_until, self._loop.time() + 0.25 * 2**steps)
+            self._slowed = None
+        self._last = error
         self._count(key, took_s)
         if not self.is_the_rows_fault(error):
             self._end_when_out(error, self._outage_s if self.successes else min(self._outage_s, FIRST_PATIENCE_S))

@@ -41,7 +41,15 @@ class Observer(Protocol):
         """Called a few times a second."""
 
     def say(self, text: str) -> None:
-        """Something that takes time, or that the user should know."""
+        """Something that takes time."""
+
+    def waiting(self, text: str) -> None:
+        """Called before each tick: what holds calls back just now; empty when nothing does."""
+        return
+
+    def warn(self, text: str) -> None:
+        """Something that the user should know, however quiet it shall be."""
+        self.say(text)
 
 
 class Silent(Observer):
@@ -77,9 +85,9 @@ async def run_plan(
     async with AsyncExitStack() as stack:
         stack.push_async_callback(workers.close)
         endpoints = Endpoints(stack, plan.engine.concurrency, observer.say)
-        callers = _callers(plan, endpoints, journal, retry_errors)
+        callers = open_callers(plan, endpoints, journal, retry_errors)
         services = Services(callers, journal, workers.examine, committer.called, plan.seed)
-        window = 2 * plan.engine.concurrency + 32
+        window = (2 * plan.engine.concurrency + 32) * plan.per_call
         runner = Runner(plan, services, committer.commit, window, lambda: tally.latency_s / max(1, tally.made))
         watch = asyncio.create_task(_watch(runner, committer, tally, observer, callers, began))
         with _signals(runner, observer):
@@ -115,7 +123,7 @@ def _name(plan: Plan, item: int) -> str:
     return str(plan.items[item].values.get("seed", "all"))
 
 
-def _callers(plan: Plan, endpoints: Endpoints, journal: Journal, retry_errors: bool) -> dict[str, Caller]:
+def open_callers(plan: Plan, endpoints: Endpoints, journal: Journal, retry_errors: bool) -> dict[str, Caller]:
     """One caller for each model that a step asks; models of one provider share its controller."""
     settings = CallSettings(plan.engine.timeout_s, plan.engine.max_tries, retry_errors)
     controllers: dict[str, Controller] = {}
@@ -139,7 +147,8 @@ async def _watch(
     controllers = {id(caller.controller): caller.controller for caller in callers.values()}.values()
     while True:
         await asyncio.sleep(TICK_S)
-        observer.tick(tally, sum(one.in_flight for one in controllers), time.monotonic() - began)
+        observer.waiting(next((text for one in controllers if (text := one.holds_back())), ""))
+        observer.tick(tally, sum(one.out for one in controllers), time.monotonic() - began)
         if time.monotonic() - flushed > FLUSH_S:
             flushed = time.monotonic()
             try:
@@ -159,7 +168,7 @@ def _signals(runner: Runner, observer: Observer) -> Iterator[None]:
         nonlocal seen
         seen += 1
         if seen == 1:
-            observer.say("stopping: waiting for the calls in flight; once more to stop now")
+            observer.warn("stopping: waiting for the calls in flight; once more to stop now")
             runner.stop("interrupted", "interrupted")
         else:
             runner.stop("interrupted", "interrupted", grace_s=0.0)

@@ -17,7 +17,7 @@ from sdspec.engine.schedule import Position, Schedule
 from sdspec.engine.walk import Outcome, Services, Walk, WalkContext, walk_steps
 from sdspec.errors import PrerequisiteError, RunFatal, StoreError
 from sdspec.plan.plan import Plan
-from sdspec.rows import Reject, Row, row_id
+from sdspec.rows import Reject, Row
 
 HELD_ROWS = 8192
 """Finished rows that wait in memory for an earlier one; further ones are let go of and walked again at commit."""
@@ -158,8 +158,7 @@ class Runner:
 
     async def _walk(self, walk: Walk) -> None:
         position = walk.position
-        item = self._plan.items[position[1]]
-        row = Row(row_id(item.values, position[0]), position[1], position[0], dict(item.values))
+        row = Row.start(position[1], position[0], self._plan.items[position[1]].values, self._plan.per_call)
 
         async def missed() -> None:
             await self._missed(walk)

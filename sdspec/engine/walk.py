@@ -92,7 +92,7 @@ class WalkContext(StepContext):
             raise
         if not bought.from_journal:
             self._walk.bought += 1
-        if not self._walk.again:
+        if not self._walk.again and _counts(row, bought):
             self._services.called(CallLine(row.id, self.name, purpose, ask, bought))
         row.notes.setdefault("calls", []).append(ask.key.hex())
         if (refusal := bought.record.error) is not None:
@@ -110,6 +110,11 @@ class WalkContext(StepContext):
         if verdict.reason == CRASHED:
             return verdict
         return await self._services.journal.put_verdict(key, verdict)
+
+
+def _counts(row: Row, bought: Bought) -> bool:
+    """True for the one of an answer's rows whose call is the answer's: who bought it, else the first."""
+    return not bought.from_journal or (row.slot == 0 and not bought.shared)
 
 
 async def walk_steps(row: Row, steps: Sequence[Step], context: WalkContext) -> Outcome:

@@ -1,16 +1,21 @@
 """A worker process: reads checks and values from stdin, writes verdicts to stdout, ends when stdin does.
 
-Frames in both directions are four bytes of length, big-endian, and a pickle.
+Frames in both directions are four bytes of length, big-endian, and a pickle: a check and its values, an `Answer`.
 """
 
 from __future__ import annotations
 
 import os
 import pickle
-import signal
 import sys
 
+from sdspec.contracts import Verdict
+from sdspec.errors import SdspecError
+
 LENGTH_BYTES = 4
+
+Answer = list[Verdict] | SdspecError
+"""A verdict for each value in order, or what is wrong with the check itself; any other error ends the process."""
 
 
 def frame(data: bytes) -> bytes:
@@ -20,12 +25,16 @@ def frame(data: bytes) -> bytes:
 
 def main() -> None:
     """Serves until the parent closes stdin, or is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides what stops
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a check prints must not get between the frames
     while head := sys.stdin.buffer.read(LENGTH_BYTES):
-        check, value = pickle.loads(sys.stdin.buffer.read(int.from_bytes(head, "big")))  # noqa: S301  # from our parent
-        answers.write(frame(pickle.dumps(check.examine(value))))
+        check, values = pickle.loads(sys.stdin.buffer.read(int.from_bytes(head, "big")))  # noqa: S301  # our parent's
+        answer: Answer
+        try:
+            answer = check.examine_many(values)
+        except SdspecError as wrong:
+            answer = wrong
+        answers.write(frame(pickle.dumps(answer)))
         answers.flush()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
 
@@ -17,14 +18,21 @@ class Jsonl(Exporter):
     """Writes `.jsonl`."""
 
     suffix: ClassVar[str] = ".jsonl"
+    loader: ClassVar[str] = "json"
 
     def write(self, examples: pa.Table | pa.RecordBatchReader, path: Path) -> None:
         """The file, a line per example, in their order."""
-        written_as_is = [field.name for field in examples.schema if holds_json(field)]
         with whole(path) as beside, beside.open("wb") as file:
-            for batch in examples.to_batches() if isinstance(examples, pa.Table) else examples:
-                for row in batch.to_pylist():
-                    for name in written_as_is:
-                        if row[name] is not None:
-                            row[name] = orjson.Fragment(row[name])
-                    file.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
+            for line in json_lines(examples):
+                file.write(line)
+
+
+def json_lines(examples: pa.Table | pa.RecordBatchReader) -> Iterator[bytes]:
+    """Each example as a JSON object with a line feed behind it; JSON columns stand as what they hold."""
+    written_as_is = [field.name for field in examples.schema if holds_json(field)]
+    for batch in examples.to_batches() if isinstance(examples, pa.Table) else examples:
+        for row in batch.to_pylist():
+            for name in written_as_is:
+                if row[name] is not None:
+                    row[name] = orjson.Fragment(row[name])
+            yield orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from sdspec.contracts import Exporter
 from sdspec.store.disk import whole
+from sdspec.store.schema import json_as_text
 from sdspec.store.tables import write_parquet
 
 
@@ -16,6 +17,11 @@ class Parquet(Exporter):
     """Writes `.parquet`; JSON columns are text."""
 
     suffix: ClassVar[str] = ".parquet"
+    loader: ClassVar[str] = "parquet"
+
+    def read_back(self, schema: pa.Schema) -> pa.Schema:
+        """Their types, JSON as text."""
+        return json_as_text(schema)
 
     def write(self, examples: pa.Table | pa.RecordBatchReader, path: Path) -> None:
         """The file, with the columns and types of the examples."""

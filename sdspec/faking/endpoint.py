@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import orjson
@@ -15,7 +16,7 @@ from jinja2 import TemplateError
 from sdspec.calls import HttpRequest, HttpResponse
 from sdspec.errors import PrerequisiteError
 from sdspec.faking.faults import Fate, Knobs, broken, fate, prose
-from sdspec.faking.texts import text
+from sdspec.faking.texts import text, texts
 
 TEMPLATE_FAULT = "fake_template"
 """Error code of an answer whose own template is wrong: every ask would fail alike."""
@@ -111,7 +112,8 @@ def _spoken(body: Mapping[str, Any], happens: Fate) -> HttpResponse:
     if happens.lasting == "nonsense":
         return _completion(body, prose(fake["draw"]))
     try:
-        said = text(fake["answers"], fake["columns"], body.get("schema"), fake["draw"])
+        say = text if fake["rows"] == 1 else partial(texts, count=fake["rows"])
+        said = say(fake["answers"], fake["columns"], body.get("schema"), fake["draw"])
     except (TemplateError, TypeError, ArithmeticError) as error:
         return _error(400, TEMPLATE_FAULT, f"template.fake: {error}")
     return _completion(body, broken(said, happens.shape) if happens.lasting == "broken_json" else said)

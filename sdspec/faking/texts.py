@@ -12,8 +12,9 @@ from jinja2 import StrictUndefined, Template
 from jinja2.sandbox import SandboxedEnvironment
 
 from sdspec.faking.invent import invent, sentence
+from sdspec.rows import digest
 
-_ENVIRONMENT = SandboxedEnvironment(undefined=StrictUndefined)
+_ENVIRONMENT = SandboxedEnvironment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
 
 
 def text(
@@ -39,6 +40,26 @@ def text(
     values = invent({**schema, "properties": missing}, rng) if missing else {}
     told = {column: _typed(_rendered(answers[column], seen), wanted[column]) for column in wanted if column in answers}
     return orjson.dumps({column: told[column] if column in told else values[column] for column in wanted}).decode()
+
+
+def texts(
+    answers: Mapping[str, Any] | None,
+    columns: Mapping[str, Any],
+    schema: Mapping[str, Any] | None,
+    draw: str,
+    *,
+    count: int,
+) -> str:
+    """An answer of `count` rows, each as `text` says it with a draw of its own.
+
+    `schema` is that of the whole answer, an object with one list; without it the rows stand one below the other.
+    """
+    if schema is None:
+        return "\n\n".join(text(answers, columns, None, digest(draw, slot)) for slot in range(count))
+    name, rows = next(iter(schema["properties"].items()))
+    row = {**rows["items"], "$defs": schema["$defs"]} if "$defs" in schema else rows["items"]
+    said = [orjson.Fragment(text(answers, columns, row, digest(draw, slot))) for slot in range(count)]
+    return orjson.dumps({name: said}).decode()
 
 
 @lru_cache(maxsize=1024)

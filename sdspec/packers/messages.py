@@ -8,8 +8,7 @@ from typing import Any
 from pydantic import Field
 
 from sdspec.contracts import Dataset
-from sdspec.packers.prompt_completion import PromptCompletion
-from sdspec.prompts import compile_text, text_problems
+from sdspec.packers.prompt_completion import PromptCompletion, problems_of, rendered
 
 
 class Messages(PromptCompletion):
@@ -19,11 +18,8 @@ class Messages(PromptCompletion):
 
     def problems(self, columns: Sequence[str], dataset: Dataset) -> list[str]:
         """As for prompt_completion, and those of the system message."""
-        found = super().problems(columns, dataset)
-        if self.system is not None:
-            known = {*columns, *dataset.constants}
-            found += [f"system: {problem}" for problem in text_problems(self.system, known)]
-        return found
+        system = {} if self.system is None else {"system": self.system}
+        return super().problems(columns, dataset) + problems_of(system, columns, dataset)
 
     def pack(self, row: Mapping[str, Any], dataset: Dataset) -> dict[str, Any]:
         """The rendered messages."""
@@ -33,6 +29,5 @@ class Messages(PromptCompletion):
             {"role": "assistant", "content": pair["completion"]},
         ]
         if self.system is not None:
-            system = compile_text(self.system).render({**dataset.constants, **row})
-            messages.insert(0, {"role": "system", "content": system})
+            messages.insert(0, {"role": "system", "content": rendered(self.system, row, dataset)})
         return {"messages": messages}

@@ -23,26 +23,37 @@ class PromptCompletion(Packer):
 
     def problems(self, columns: Sequence[str], dataset: Dataset) -> list[str]:
         """Bad Jinja, names that nothing provides, no output column to take by default."""
-        found = []
-        known = {*columns, *dataset.constants}
-        for position, name in enumerate(("prompt", "completion")):
-            if (text := getattr(self, name)) is not None:
-                found += [f"{name}: {problem}" for problem in text_problems(text, known)]
-            elif len(dataset.output) <= position:
-                found.append(f"{name}: there is no output column {position + 1} to take; say what it is (Jinja).")
-        return found
+        texts = {"prompt": self.prompt, "completion": self.completion}
+        return problems_of(texts, columns, dataset)
 
     def pack(self, row: Mapping[str, Any], dataset: Dataset) -> dict[str, Any]:
         """The rendered pair."""
-        values = {**dataset.constants, **row}
         return {
-            "prompt": _text(self.prompt, values, dataset.output, 0),
-            "completion": _text(self.completion, values, dataset.output, 1),
+            "prompt": text_or_column(self.prompt, row, dataset, 0),
+            "completion": text_or_column(self.completion, row, dataset, 1),
         }
 
 
-def _text(text: str | None, values: Mapping[str, Any], output: Sequence[str], position: int) -> str:
+def problems_of(texts: Mapping[str, str | None], columns: Sequence[str], dataset: Dataset) -> list[str]:
+    """What is wrong with the texts of a packer, by their keys; the n-th that is null takes the n-th output column."""
+    found = []
+    known = {*columns, *dataset.constants}
+    for position, (name, text) in enumerate(texts.items()):
+        if text is not None:
+            found += [f"{name}: {problem}" for problem in text_problems(text, known)]
+        elif len(dataset.output) <= position:
+            found.append(f"{name}: there is no output column {position + 1} to take; say what it is (Jinja).")
+    return found
+
+
+def text_or_column(text: str | None, row: Mapping[str, Any], dataset: Dataset, position: int) -> str:
+    """The text rendered with the row and the template's variables; for null the output column at the position."""
     if text is not None:
-        return compile_text(text).render(values)
-    value = values[output[position]]
+        return rendered(text, row, dataset)
+    value = row[dataset.output[position]]
     return value if isinstance(value, str) else json_text(value)
+
+
+def rendered(text: str, row: Mapping[str, Any], dataset: Dataset) -> str:
+    """The text with the row's columns and the template's variables in place."""
+    return compile_text(text).render({**dataset.constants, **row})

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
@@ -12,7 +13,7 @@ import orjson
 from pydantic import Field
 
 from sdspec.conform import Fault, conform, type_words, unusable
-from sdspec.contracts import Parsed, Parser, Unparseable
+from sdspec.contracts import Parsed, Parser, Several, Unparseable
 from sdspec.rows import valid_text
 from sdspec.store.jsontext import json_bytes
 
@@ -21,6 +22,10 @@ _NO_JSON = Fault("no_json", "It holds no JSON object.", "no JSON object found")
 _NOT_OBJECT = Fault("not_object", "It is JSON, but not an object.", "the JSON is no object")
 _SEVERAL = Fault("several_objects", "It holds more than one JSON object.", "more than one JSON object found")
 _CUT_OFF = Fault("cut_off", "It ends before the JSON object does. Answer shorter.", "the JSON object does not end")
+
+_NO_ROWS = Fault("no_rows", "It holds no list of JSON objects.", "no list of JSON objects found")
+_ROWS = "rows"
+"""Key of the list where an answer holds several rows: an answer's JSON is an object, as providers want it."""
 
 _STARTS = 200
 """So many opening braces of a text are tried as the start of an object."""
@@ -62,6 +67,81 @@ class Json(Parser):
     def native_schema(self, schema: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """The schema as it is."""
         return schema
+
+    def several(self, schema: Mapping[str, Any], count: int) -> Several:
+        """One object, `{"rows": [...]}`."""
+        return JsonRows(self, schema, count)
+
+
+@dataclass(frozen=True)
+class JsonRows(Several):
+    """A list of objects under the key `rows`; a list alone, objects amid prose or one below the other are taken too."""
+
+    parser: Json
+    schema: Mapping[str, Any]
+    """Of one row."""
+    count: int
+
+    def parse(self, text: str) -> list[Parsed | Unparseable] | Unparseable:
+        """The rows in their order; of an answer that was cut off those that are whole."""
+        text = valid_text(text).strip().removeprefix("\ufeff")
+        found, repaired = _read_rows(text), False
+        if found is None:
+            found = _amid_prose(text, self.schema)
+            mended = _repaired_rows(text) if self.parser.repair and "{" in text else []
+            if repaired := len(mended) > len(found):
+                found = mended
+        if not found:
+            return unusable((_NO_ROWS if text else _EMPTY,), self.how_to_answer())
+        return [self._row(one, repaired) for one in found]
+
+    def _row(self, found: Any, repaired: bool) -> Parsed | Unparseable:
+        values = conform(found, self.schema) if isinstance(found, dict) else (_NOT_OBJECT,)
+        return Parsed(values, repaired) if isinstance(values, dict) else unusable(values, self.how_to_answer())
+
+    def how_to_answer(self) -> str:
+        """Names the list's key, how many rows, and the keys of each."""
+        each = self.parser.how_to_answer(self.schema)
+        keys = each.removeprefix("Answer with one JSON object with the ").removesuffix(" and nothing else.")
+        return (
+            f'Answer with one JSON object with the key "{_ROWS}", a list of {self.count} different objects, '
+            f"each with the {keys}, and nothing else."
+        )
+
+    def native_schema(self) -> Mapping[str, Any]:
+        """The object with its list; a row's `$defs` stand at the top, where references find them."""
+        row = {key: value for key, value in self.schema.items() if key != "$defs"}
+        rows = {"type": "array", "items": row, "minItems": self.count, "maxItems": self.count}
+        top = {"type": "object", "properties": {_ROWS: rows}, "required": [_ROWS], "additionalProperties": False}
+        return {**top, "$defs": self.schema["$defs"]} if "$defs" in self.schema else top
+
+
+def _read_rows(text: str) -> Sequence[Any] | None:
+    """The rows of a text that is valid JSON as a whole; None where it is not."""
+    for whole in (text, _unfenced(text)):
+        try:
+            return _rows_in(orjson.loads(whole))
+        except orjson.JSONDecodeError:
+            continue
+    return None
+
+
+def _repaired_rows(text: str) -> Sequence[Any]:
+    span = _unfenced(text)
+    open_brackets, quoted = _state(span)
+    return _rows_in(_mended(span)) if _is_closed(span, open_brackets, quoted) else []
+
+
+def _rows_in(value: Any) -> list[Any]:
+    """The list that a JSON value is or holds as its only list of objects; an object that holds none is one row."""
+    if isinstance(value, list):
+        return value
+    if not isinstance(value, dict):
+        return []
+    if isinstance(value.get(_ROWS), list):
+        return list(value[_ROWS])
+    lists = [one for one in value.values() if isinstance(one, list) and one and isinstance(one[0], dict)]
+    return lists[0] if len(lists) == 1 and len(value) == 1 else [value]
 
 
 def _key_words(column: Mapping[str, Any]) -> str:

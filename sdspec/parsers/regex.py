@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from pydantic import Field, field_validator
 
 from sdspec.conform import Fault, conform, from_text, unusable
-from sdspec.contracts import Parsed, Parser, Unparseable
+from sdspec.contracts import Parsed, Parser, Several, Unparseable
 from sdspec.errors import did_you_mean
 from sdspec.rows import valid_text
 
@@ -52,14 +53,46 @@ class Regex(Parser):
                 else Fault("empty", "It is empty.", "the answer is empty")
             )
             return unusable((fault,), self.how)
+        return self.row(match, schema)
+
+    def row(self, match: re.Match[str], schema: Mapping[str, Any]) -> Parsed | Unparseable:
+        """The row of one place where the pattern matches."""
         pieces = {name: piece.strip() for name, piece in match.groupdict().items() if piece is not None}
         columns = schema["properties"]
         values = conform({name: from_text(pieces[name], columns[name]) for name in columns if name in pieces}, schema)
         return Parsed(values) if isinstance(values, dict) else unusable(values, self.how)
 
+    def several(self, schema: Mapping[str, Any], count: int) -> Several:
+        """A row at each place where the pattern matches."""
+        return RegexRows(self, schema, count)
+
     def how_to_answer(self, schema: Mapping[str, Any]) -> str:
         """The sentence given as `how`."""
         return self.how
+
+
+@dataclass(frozen=True)
+class RegexRows(Several):
+    """Rows one behind the other."""
+
+    parser: Regex
+    schema: Mapping[str, Any]
+    """Of one row."""
+    count: int
+
+    def parse(self, text: str) -> list[Parsed | Unparseable] | Unparseable:
+        """A row for each match, none overlapping another."""
+        matches = _compiled(self.parser.pattern).finditer(valid_text(text).strip())
+        rows = [self.parser.row(match, self.schema) for match in matches]
+        fault = Fault("no_match", "It does not have the form that was asked for.", "the pattern does not match")
+        return rows or unusable((fault,), self.how_to_answer())
+
+    def how_to_answer(self) -> str:
+        """The sentence given as `how`, and how many rows."""
+        return f"{self.parser.how} Do so {self.count} times, with different contents.".strip()
+
+    def native_schema(self) -> None:
+        """None: the answer is not JSON."""
 
 
 @lru_cache(maxsize=64)

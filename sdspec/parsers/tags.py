@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import Field
 
 from sdspec.conform import Fault, conform, from_text, type_words, unusable
-from sdspec.contracts import Parsed, Parser, Unparseable
+from sdspec.contracts import Parsed, Parser, Several, Unparseable
 from sdspec.errors import did_you_mean
 from sdspec.rows import valid_text
 
@@ -59,6 +60,20 @@ class Tags(Parser):
         )
         return f"Answer in this form and write nothing else:\n{layout}"
 
+    def layout(self, texts: Mapping[str, str]) -> str:
+        """Each text between its tags."""
+        return "\n".join(f"{self._pair(name)[0]}{text}{self._pair(name)[1]}" for name, text in texts.items())
+
+    def several(self, schema: Mapping[str, Any], count: int) -> Several:
+        """One row below the other: a row begins where the first column's tag does."""
+        return TagRows(self, schema, count)
+
+    def rows(self, text: str, schema: Mapping[str, Any]) -> list[str]:
+        """The text cut before each start tag of the first column; empty where there is none."""
+        start = self._pair(next(iter(schema["properties"])))[0]
+        _, *pieces = valid_text(text).split(start)
+        return [start + piece for piece in pieces]
+
     def _pair(self, name: str) -> tuple[str, str]:
         start, end = self.tags.get(name, (self.start, self.end))
         return start.replace("{column}", name), end.replace("{column}", name)
@@ -82,3 +97,26 @@ class Tags(Parser):
                 "several_values", f"It has {name!r} more than once.", f"{name} stands there {len(found)} times"
             )
         return found[0] if found else None
+
+
+@dataclass(frozen=True)
+class TagRows(Several):
+    """Rows one below the other."""
+
+    parser: Tags
+    schema: Mapping[str, Any]
+    """Of one row."""
+    count: int
+
+    def parse(self, text: str) -> list[Parsed | Unparseable] | Unparseable:
+        """Each row as the parser reads it alone; of an answer that was cut off the last one is cut off."""
+        rows = [self.parser.parse(row, self.schema) for row in self.parser.rows(text, self.schema)]
+        return rows or unusable((Fault("no_rows", "It holds no row.", "no row found"),), self.how_to_answer())
+
+    def how_to_answer(self) -> str:
+        """Shows the tags of a row, and says how many rows."""
+        one = self.parser.how_to_answer(self.schema)
+        return f"{one}\nDo so {self.count} times, with different contents, one below the other."
+
+    def native_schema(self) -> None:
+        """None: the answer is not JSON."""

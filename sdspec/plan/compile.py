@@ -9,9 +9,11 @@ from sdspec.plan.draft import Draft
 from sdspec.plan.passes.bind_models import bind_models
 from sdspec.plan.passes.bind_parts import bind_parts
 from sdspec.plan.passes.check_columns import check_columns
+from sdspec.plan.passes.check_context import check_context
 from sdspec.plan.passes.check_texts import check_texts
 from sdspec.plan.passes.fingerprint import fingerprint
 from sdspec.plan.passes.lower_workflow import lower_workflow
+from sdspec.plan.passes.read_examples import read_examples
 from sdspec.plan.passes.read_template import read_template
 from sdspec.plan.passes.shape_output import shape_output
 from sdspec.plan.plan import Plan
@@ -22,9 +24,11 @@ PASSES = (
     bind_models,
     shape_output,
     read_template,
+    read_examples,
     check_texts,
     lower_workflow,
     check_columns,
+    check_context,
     fingerprint,
 )
 
@@ -79,5 +83,6 @@ def _plan(draft: Draft) -> Plan:
         exports=tuple(draft.exports),
         max_attempts=config.workflow.max_attempts or wanted * ATTEMPTS_PER_ROW,
         notes=(*draft.spec.notes, *draft.notes),
+        per_call=config.workflow.per_call,
         spec=draft.spec,
     )

@@ -38,7 +38,7 @@ class Draft:
     choices: dict[str, tuple[tuple[Any, float], ...]] = field(default_factory=dict)
     ranges: dict[str, tuple[int, int]] = field(default_factory=dict)
     seeds: tuple[str, ...] = ()
-    examples: tuple[Mapping[str, Any], ...] = ()
+    examples: tuple[Mapping[str, Any] | str, ...] = ()
     items: tuple[Item, ...] = ()
     steps: list[Step] = field(default_factory=list)
     columns: dict[str, str] = field(default_factory=dict)

@@ -10,7 +10,7 @@ from sdspec.blocks.vary import Vary
 from sdspec.calls import Ask
 from sdspec.plan.plan import Plan, Step
 from sdspec.prices import Price, price_of
-from sdspec.rows import Row, canonical, row_id
+from sdspec.rows import Row, canonical
 
 RENDERED = 2000
 """Rows whose prompts are rendered; the rest is taken to be like them."""
@@ -66,7 +66,7 @@ def first_rows(plan: Plan, before: tuple[Step, ...], count: int) -> Iterator[Row
         for position, item in enumerate(plan.items):
             if occurrence < item.quota and made < count:
                 made += 1
-                row = Row(row_id(item.values, occurrence), position, occurrence, dict(item.values))
+                row = Row.start(position, occurrence, item.values, plan.per_call)
                 for step in before:
                     if isinstance(step.part, Vary):
                         step.part.vary(row, step.name, plan.seed)
@@ -76,15 +76,18 @@ def first_rows(plan: Plan, before: tuple[Step, ...], count: int) -> Iterator[Row
 def _first_asks(plan: Plan, before: tuple[Step, ...], step: Step) -> Iterator[Ask]:
     assert isinstance(step.part, Generate)
     for row in first_rows(plan, before, RENDERED):
-        yield step.part.first_ask(row, step.name, plan.seed)
+        if row.slot == 0:
+            yield step.part.first_ask(row, step.name, plan.seed)
 
 
 def _estimate(plan: Plan, step: Step, part: Generate, asks: list[Ask], held: int) -> StepEstimate:
     model = plan.models[part.model]
-    calls = Range(plan.size, plan.max_attempts * (1 + part.reasks))
+    least = sum(-(-item.quota // plan.per_call) for item in plan.items)
+    calls = Range(least, -(-plan.max_attempts // plan.per_call) * (1 + part.reasks))
     sizes = [sum(len(message["content"].encode()) for message in ask.messages) for ask in asks]
     mean = sum(sizes) / max(1, len(sizes))
     answer = sum(len(canonical(example)) for example in part.examples) / max(1, len(part.examples)) or 200.0
+    answer *= plan.per_call
     most_out = part.call.max_tokens or 1024
     tokens_in = Range(
         calls.least * (mean / BYTES_PER_TOKEN[0] + FRAMING_TOKENS[0]),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import textwrap
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any
 
 from sdspec.calls import ModelCall
@@ -13,6 +15,10 @@ from sdspec.spec.spec import Spec
 
 SAMPLING = ("temperature", "top_p", "top_k", "max_tokens", "stop")
 """Settings of a model that decide how it samples, in the order in which they are shown."""
+WIDTH = 80
+"""Columns of a plan as text."""
+SHOWN_DIGITS = 8
+"""Of a fingerprint as text; plan.json has all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +65,8 @@ class Step:
     writes: Mapping[str, str]
     fingerprint: str
     """16 hex digits over what decides this step's output, the steps before it included."""
+    own: str = ""
+    """16 hex digits over what decides it in this step alone: tells a step that changed from one behind a change."""
 
     def to_json(self) -> dict[str, Any]:
         """The step as plain data."""
@@ -69,6 +77,7 @@ class Step:
             "reads": list(self.reads),
             "writes": dict(self.writes),
             "fingerprint": self.fingerprint,
+            "own": self.own,
         }
 
 
@@ -100,6 +109,8 @@ class Plan:
     constants: Mapping[str, Any]
     exports: tuple[Export, ...]
     max_attempts: int
+    per_call: int
+    """Rows made from one answer: the rows 0 to per_call - 1 of an item share their draws, the next ones theirs."""
     spec: Spec
     """What it was compiled from."""
     notes: tuple[str, ...] = ()
@@ -122,6 +133,7 @@ class Plan:
             "seed": self.seed,
             "size": self.size,
             "max_attempts": self.max_attempts,
+            "per_call": self.per_call,
             "items": [{**item.values, "quota": item.quota} for item in self.items],
             "columns": dict(self.columns),
             "models": {name: model.to_json() for name, model in self.models.items()},
@@ -130,21 +142,26 @@ class Plan:
         }
 
     def __str__(self) -> str:
-        """The plan for people: rows, steps with their columns, models, exports."""
+        return self.text()
+
+    def text(self, width: int = WIDTH) -> str:
+        """The plan for people: rows, steps with their columns, models, exports; no line is longer than the width."""
         quotas = sorted({item.quota for item in self.items})
-        each = f"{quotas[0]}" if len(quotas) == 1 else f"{quotas[0]} to {quotas[-1]}"
+        each = f"{quotas[0]:,}" if len(quotas) == 1 else f"{quotas[0]:,} to {quotas[-1]:,}"
         seeded = bool(self.items) and "seed" in self.items[0].values
-        of_seeds = f" over {len(self.items)} seeds, {each} each" if seeded else ""
+        of_seeds = f" over {len(self.items):,} seeds, {each} each" if seeded else ""
+        of_calls = f"; {self.per_call} rows from each answer" if self.per_call > 1 else ""
+        rows = f"{self.size:,} rows wanted{of_seeds}{of_calls}; at most {self.max_attempts:,} attempted"
+        models = [line for model in self.models.values() for line in _model_lines(model, width)]
+        exports = [f"export {one.name}: {one.format}, packed as {kind_of(one.packer)}" for one in self.exports]
         lines = [
-            f"{self.name}: {self.size} rows wanted{of_seeds}; at most {self.max_attempts} attempted  (plan {self.id})",
+            *_wrapped(f"{self.name} (plan {self.id})", width),
+            *_wrapped(rows, width),
             "",
-            *_table([("step", "kind", "order", "reads", "writes", "fingerprint"), *map(_step_line, self.steps)]),
+            *_steps(self.steps, width),
             "",
+            *(line for text in (*models, *exports) for line in _wrapped(text, width)),
         ]
-        for model in self.models.values():
-            lines.append(f"{model.name}: {model}")
-        for export in self.exports:
-            lines.append(f"export {export.name}: {export.format}, packed as {kind_of(export.packer)}")
         return "\n".join(lines)
 
 
@@ -153,12 +170,46 @@ def kind_of(part: Part) -> str:
     return type(part).__module__.rpartition(".")[2]
 
 
+def _model_lines(model: Model, width: int) -> list[str]:
+    """One line where it fits, else how it samples has its own."""
+    text = f"{model.name}: {model}"
+    name, at, sampling = text.partition(" (")
+    return [text] if len(text) <= width or not at else [name, f"  {sampling.removesuffix(')')}"]
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    indent = text[: len(text) - len(text.lstrip())] + "  "
+    return textwrap.wrap(text, width, subsequent_indent=indent, break_on_hyphens=False)
+
+
+def _steps(steps: Sequence[Step], width: int) -> list[str]:
+    """The steps as a table; lists of columns take more lines where there is no room, or are below their step."""
+    rows = [("step", "order", "fingerprint", "reads", "writes"), *map(_step_line, steps)]
+    widths = [max(len(row[column]) for row in rows) for column in range(5)]
+    words = [max(len(word) for row in rows for word in row[column].split()) for column in (3, 4)]
+    room = width - sum(widths[:3]) - 8
+    if room < sum(words):
+        return [line for row in rows[1:] for line in _stacked(row, width)]
+    if sum(widths[3:]) > room:
+        reads = min(widths[3], max(words[0], room - max(words[1], min(widths[4], room // 2))))
+        widths[3:] = [reads, min(room - reads, widths[4])]
+    lines = []
+    for row in rows:
+        cells = [textwrap.wrap(cell, most, break_on_hyphens=False) for cell, most in zip(row, widths, strict=True)]
+        for parts in zip_longest(*cells, fillvalue=""):
+            lines.append("  ".join(part.ljust(most) for part, most in zip(parts, widths, strict=True)).rstrip())
+    return lines
+
+
+def _stacked(row: tuple[str, ...], width: int) -> list[str]:
+    step, order, fingerprint, reads, writes = row
+    texts = (f"{step}, {order}, {fingerprint}", f"  reads {reads}", f"  writes {writes}")
+    return [line for text in texts for line in textwrap.wrap(text, width, subsequent_indent="    ")]
+
+
 def _step_line(step: Step) -> tuple[str, ...]:
+    kind = kind_of(step.part)
     reads = ", ".join(step.reads) or "-"
-    writes = ", ".join(f"{name}: {kind}" for name, kind in step.writes.items()) or "-"
-    return step.name, kind_of(step.part), step.order, reads, writes, step.fingerprint
-
-
-def _table(rows: list[tuple[str, ...]]) -> list[str]:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    writes = ", ".join(f"{name}: {typed}" for name, typed in step.writes.items()) or "-"
+    name = step.name if kind == step.name else f"{step.name} ({kind})"
+    return name, step.order, step.fingerprint[:SHOWN_DIGITS], reads, writes

@@ -96,6 +96,7 @@ class Fake(Provider):
                 "draw": ask.draw,
                 "answers": ask.hints.get("fake"),
                 "columns": ask.hints.get("columns", {}),
+                "rows": ask.hints.get("rows", 1),
             },
         }
         return HttpRequest(url=endpoint.base_url, headers={}, body=orjson.dumps(body))

@@ -70,6 +70,10 @@ class Local(Provider):
         found = hub.parse(model_id)
         return str(found) if found else f"sha256:{GGUF_SHA256}"
 
+    def context_tokens(self, model_id: str) -> int | None:
+        """The window that the server is started with."""
+        return self.context
+
     def model_problems(self, model_id: str) -> list[str]:
         """Says which ids there are when this is none of them."""
         if model_id == MODEL_ID or model_id.startswith(FILE) or hub.parse(model_id):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from sdspec.spec.finding import OVERRIDES, Finding
-from sdspec.spec.settings import Setting, find, put
+from sdspec.spec.settings import Dropped, Setting, find, put
 from sdspec.spec.spec import Key, dotted
 
 PAIRS: tuple[tuple[Key, Key], ...] = (
@@ -15,7 +15,9 @@ PAIRS: tuple[tuple[Key, Key], ...] = (
 )
 
 
-def settle(tree: Setting, note: Callable[[str], None]) -> tuple[Setting, list[Finding]]:
+def settle(
+    tree: Setting, note: Callable[[str], None], drop: Callable[[Dropped], None]
+) -> tuple[Setting, list[Finding]]:
     """The tree with at most one key of each pair, and a finding where one file sets both."""
     findings = []
     for first, second in PAIRS:
@@ -28,6 +30,7 @@ def settle(tree: Setting, note: Callable[[str], None]) -> tuple[Setting, list[Fi
             findings.append(Finding(higher.places[-1].origin, what, "Keep one of the two.", kept))
         else:
             note(f"{dotted(kept)} ({higher.places[-1].origin}) takes the place of {dotted(lost)}.")
+        drop(Dropped(lost, lower, f"{dotted(kept)} takes its place"))
         tree = put(tree, lost, None)
     return tree, findings
 

@@ -3,24 +3,41 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import orjson
 
 from sdspec.errors import did_you_mean
+from sdspec.spec.entries import (
+    Entry,
+    Fault,
+    Table,
+    UnusableError,
+    csv_table,
+    json_lines,
+    json_list,
+    plain_text,
+    refuse,
+    text_lines,
+)
 from sdspec.spec.finding import Finding
 from sdspec.spec.settings import Setting, find
 from sdspec.spec.spec import InputFile, Key, dotted
 
+MOST_FAULTS = 20
+"""Faults of one file that are shown; a file of thousands that are alike would hide the rest of the spec's."""
 
-class _UnusableError(Exception):
-    """A file that cannot be used: where in it, why, and what to do."""
 
-    def __init__(self, at: str, why: str, hint: str = "") -> None:
-        super().__init__(why)
-        self.at, self.why, self.hint = at, why, hint
+@dataclass(frozen=True, slots=True)
+class Entries:
+    """What a file holds, entry by entry."""
+
+    found: list[Entry]
+    header_at: str | None = None
+    """Where the header of a CSV stands; each entry then is a mapping of its names to texts."""
 
 
 def read_inputs(config: Any, tree: Setting) -> tuple[dict[Key, InputFile], list[Finding]]:
@@ -34,12 +51,16 @@ def read_inputs(config: Any, tree: Setting) -> tuple[dict[Key, InputFile], list[
             continue
         place = setting.places[-1]
         path = place.folder / Path(name).expanduser()
+        written = setting.value if isinstance(setting.value, str) else name
         try:
-            found[key] = _read(path, FILES[key]) if key in FILES else _weights(path)
-        except _UnusableError as problem:
-            written = setting.value if isinstance(setting.value, str) else name
-            where = f"{written}{problem.at}"
-            findings.append(Finding(place.origin, f"{dotted(key)}: {where}: {problem.why}", problem.hint, key))
+            found[key] = _read(path, written, FILES[key]) if key in FILES else _weights(path)
+        except UnusableError as wrong:
+            for fault in wrong.faults[:MOST_FAULTS]:
+                what = f"{dotted(key)}: {written}{fault.at}: {fault.why}"
+                findings.append(Finding(place.origin, what, fault.hint, key))
+            if (more := len(wrong.faults) - MOST_FAULTS) > 0:
+                what = f"{dotted(key)}: {written}: {more} more entries are wrong."
+                findings.append(Finding(place.origin, what, key=key))
     return found, findings
 
 
@@ -56,58 +77,76 @@ def _weights(path: Path) -> InputFile:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
             return InputFile(path, digest, path.stat().st_size, None)
     except OSError as error:
-        raise _UnusableError("", f"cannot be read: {error.strerror}.") from None
+        raise UnusableError(Fault("", f"cannot be read: {error.strerror}.")) from None
 
 
-def _read(path: Path, parse: Callable[[str, str], list[Any]]) -> InputFile:
+def _read(path: Path, written: str, parse: Callable[[str, str], Entries]) -> InputFile:
     try:
         content = path.read_bytes()
     except FileNotFoundError:
         near = [other.name for other in path.parent.iterdir() if other.is_file()] if path.parent.is_dir() else []
         hint = did_you_mean(path.name, near) if near else ""
-        raise _UnusableError("", f"no such file in {path.parent}.", hint) from None
+        raise UnusableError(Fault("", f"no such file in {path.parent}.", hint)) from None
     except OSError as error:
-        raise _UnusableError("", f"cannot be read: {error.strerror}.") from None
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
-        raise _UnusableError(f":{line}", "is not UTF-8 text.", "Save it as UTF-8.") from None
+        raise UnusableError(Fault("", f"cannot be read: {error.strerror}.")) from None
+    text = plain_text(content)
     if not text.strip():
-        raise _UnusableError("", "is empty.")
-    data = parse(text, path.suffix.lower())
-    if not data:
-        raise _UnusableError("", "holds an empty list.")
-    return InputFile(path, hashlib.sha256(content).hexdigest(), len(content), data)
+        raise UnusableError(Fault("", "is empty."))
+    entries = parse(text, path.suffix.lower())
+    if not entries.found:
+        raise UnusableError(Fault("", "holds an empty list."))
+    return InputFile(
+        path=path,
+        sha256=hashlib.sha256(content).hexdigest(),
+        size_bytes=len(content),
+        data=[entry for _, entry in entries.found],
+        places=tuple(f"{written}{at}" for at, _ in entries.found),
+        header=None if entries.header_at is None else f"{written}{entries.header_at}",
+    )
 
 
-def _seeds(text: str, suffix: str) -> list[Any]:
+def _seeds(text: str, suffix: str) -> Entries:
+    if suffix in TABLES:
+        return _seeds_of_table(csv_table(text))
     if suffix == ".jsonl":
-        entries = list(_json_lines(text))
+        entries = json_lines(text)
     elif suffix == ".json" or _is_json_list(text):
-        entries = _json_list(text)
+        entries = json_list(text)
     else:
-        return [line.strip() for line in text.split("\n") if line.strip()]
-    for at, entry in entries:
-        if not isinstance(entry, str) or not entry.strip():
-            raise _UnusableError(at, f"a seed is a text, got {_brief(entry)}.")
-    return [entry for _, entry in entries]
+        return Entries(text_lines(text))
+    refuse(entries, lambda entry: not isinstance(entry, str) or not entry.strip(), "a seed is a text")
+    return Entries(entries)
 
 
-def _examples(text: str, suffix: str) -> list[Any]:
-    json_list = suffix == ".json" or text.lstrip().startswith("[")
-    entries = _json_list(text) if json_list and suffix != ".jsonl" else list(_json_lines(text))
-    for at, entry in entries:
-        if not isinstance(entry, dict):
-            raise _UnusableError(at, f"an example is a JSON object, got {_brief(entry)}.")
-    return [entry for _, entry in entries]
+def _seeds_of_table(table: Table) -> Entries:
+    if "seed" not in table.names:
+        what = f"the header names no column 'seed', but {', '.join(map(repr, table.names))}."
+        hint = "Name one column seed; or save the seeds as .txt, one per line."
+        raise UnusableError(Fault(table.header_at, what, hint))
+    entries = [(at, record["seed"].strip()) for at, record in table.entries]
+    refuse(entries, lambda seed: not seed, "a seed is a text")
+    return Entries(entries)
 
 
-FILES: dict[Key, Callable[[str, str], list[Any]]] = {
+def _examples(text: str, suffix: str) -> Entries:
+    if suffix in TABLES:
+        table = csv_table(text)
+        return Entries(table.entries, table.header_at)
+    if suffix == ".txt":
+        return Entries([("", text)])
+    listed = suffix == ".json" or (suffix != ".jsonl" and text.lstrip().startswith("["))
+    entries = json_list(text) if listed else json_lines(text)
+    refuse(entries, lambda entry: not isinstance(entry, dict | str), "an example is a JSON object")
+    return Entries(entries)
+
+
+TABLES = (".csv", ".tsv")
+
+FILES: dict[Key, Callable[[str, str], Entries]] = {
     ("template", "seeds_file"): _seeds,
     ("template", "examples_file"): _examples,
 }
-"""Keys that name a file, and how its text becomes a list."""
+"""Keys that name a file, and how its text (with the file's suffix) becomes entries."""
 
 
 def _is_json_list(text: str) -> bool:
@@ -118,29 +157,3 @@ def _is_json_list(text: str) -> bool:
     except orjson.JSONDecodeError:
         return False
     return True
-
-
-def _json_list(text: str) -> list[tuple[str, Any]]:
-    try:
-        data = orjson.loads(text)
-    except orjson.JSONDecodeError as error:
-        raise _UnusableError(f":{error.lineno}:{error.colno}", f"not JSON: {error.msg}.") from None
-    if not isinstance(data, list):
-        raise _UnusableError(":1:1", f"a JSON list is needed, got {_brief(data)}.")
-    return [(f"[{index}]", entry) for index, entry in enumerate(data)]
-
-
-def _json_lines(text: str) -> Iterator[tuple[str, Any]]:
-    for number, line in enumerate(text.split("\n"), 1):
-        if not line.strip():
-            continue
-        try:
-            yield f":{number}", orjson.loads(line)
-        except orjson.JSONDecodeError as error:
-            hint = "One JSON value per line, or a JSON list."
-            raise _UnusableError(f":{number}:{error.colno}", f"not JSON: {error.msg}.", hint) from None
-
-
-def _brief(value: Any) -> str:
-    text = orjson.dumps(value).decode()
-    return text if len(text) <= 40 else f"{text[:40]}..."

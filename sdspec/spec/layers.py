@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sdspec.spec.finding import Finding, Place
-from sdspec.spec.settings import Setting, find, merge, put, setting_of
+from sdspec.spec.settings import Dropped, Setting, find, merge, put, setting_of
 from sdspec.spec.spec import Key, Origin, dotted
 
 REPLACE = "_replace_"
@@ -21,7 +21,10 @@ REPLACE = "_replace_"
 NOTHING = "none"
 """The option that stands for nothing: who asks for it on the command line wants the spec's own keys gone too."""
 
-NOT_KEYS = frozenset({"defaults", "hydra", REPLACE})
+DEFAULTS = "defaults"
+"""Key of a file's defaults list: it is Hydra's, in the options of a group too."""
+
+NOT_KEYS = frozenset({DEFAULTS, "hydra", REPLACE})
 
 Choice = str | list[str] | None
 
@@ -50,7 +53,8 @@ class Layer:
 
     def setting(self) -> Setting:
         """The file's keys, below its package."""
-        own = {key: value for key, value in self.data.items() if self.package or key not in NOT_KEYS}
+        none = {DEFAULTS} if self.package else NOT_KEYS
+        own = {key: value for key, value in self.data.items() if key not in none}
         setting = setting_of(own, self.place)
         for part in reversed(self.package):
             setting = Setting({part: setting}, setting.places)
@@ -66,6 +70,8 @@ class Switch:
     """Groups that the command line chooses."""
     written_for: Callable[[str], Mapping[str, Choice]]
     """The choices that a config makes by itself."""
+    drop: Callable[[Dropped], None]
+    """Hears of keys that were written for an option that is not chosen."""
 
 
 def lay(layers: Sequence[Layer], switch: Switch, note: Callable[[str], None]) -> tuple[Setting, list[Finding]]:
@@ -118,6 +124,7 @@ def _for_chosen(
         setting = put(setting, package, None)
         names = [dotted((*package, name)) for name in found.mapping] or [dotted(package)]
         shown = ",".join(choice) if isinstance(choice, list) else choice
+        switch.drop(Dropped(package, found, f"'{shown}' is chosen"))
         note(f"{dotted(package)}: '{shown}' is chosen; dropped from {found.places[-1].origin}: {', '.join(names)}.")
     return setting
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sdspec.errors import SpecError
 from sdspec.spec.finding import Finding, Place, problems
+from sdspec.spec.history import History
 from sdspec.spec.models import SpecConfig
 from sdspec.spec.settings import Setting, find, lowered, origins, plain, put, setting_of, walk
 from sdspec.spec.spec import Key, Origin, Spec, dotted, with_value
@@ -28,6 +29,11 @@ def load_spec(target: str | None, overrides: Sequence[str] = (), *, cwd: Path | 
     Keys that are wrong stand at the value of the layer below, or at their default, and are in `.bad`. SpecError is
     raised only when there is no config at all: no such file, or not YAML.
     """
+    return trace_spec(target, overrides, cwd=cwd)[0]
+
+
+def trace_spec(target: str | None, overrides: Sequence[str] = (), *, cwd: Path | None = None) -> tuple[Spec, History]:
+    """`load_spec`, and everything that was written on the way."""
     from sdspec.spec.find import find_spec, shown
     from sdspec.spec.loader import ONE_AT_A_TIME, make_loader
 
@@ -56,21 +62,24 @@ class _Loading:
         self.findings: list[Finding] = list(composed.findings)
         self.notes: list[str] = list(composed.notes)
 
-    def spec(self, path: Path | None) -> Spec:
-        """The Spec, whole."""
+    def spec(self, path: Path | None) -> tuple[Spec, History]:
+        """The Spec, whole, and its history."""
         from sdspec.spec.alternatives import settle
         from sdspec.spec.inputs import read_inputs
         from sdspec.spec.interpolate import resolve
+        from sdspec.spec.leftovers import clear
         from sdspec.spec.record import hydra_record
 
         written = plain(self.composed.tree)
-        tree, wrong = settle(self.composed.tree, self.notes.append)
+        dropped = list(self.composed.dropped)
+        settled, wrong = settle(self.composed.tree, self.notes.append, dropped.append)
+        settled = clear(settled, self.name, self.notes.append, dropped.append)
         self.findings += [*wrong, *self._reserved()]
-        config, data, tree = self._checked(self._given(tree))
+        config, data, tree = self._checked(self._given(settled))
         raw, _ = resolve(plain(tree), environment=False)
         inputs, wrong = read_inputs(data, tree)
         self.findings += wrong
-        return Spec(
+        spec = Spec(
             config=config,
             raw=located(raw, tree),
             origins=origins(tree, self.name),
@@ -83,6 +92,7 @@ class _Loading:
             notes=tuple(dict.fromkeys(self.notes)),
             hydra=hydra_record(written, self.composed.hydra, self.composed.overrides),
         )
+        return spec, History(settled, tree, tuple(dropped), self.composed.chosen)
 
     def _reserved(self) -> list[Finding]:
         from sdspec.spec.find import ROOT, packaged_conf, shown

@@ -35,11 +35,12 @@ from packaging.version import Version
 
 from sdspec.errors import SpecError
 from sdspec.spec import overrides as words
+from sdspec.spec.chosen import chosen_where
 from sdspec.spec.find import ROOT, packaged_conf
 from sdspec.spec.finding import Finding, Place, problems
 from sdspec.spec.layers import Choice, Layer, Switch, lay
 from sdspec.spec.repository import Library, Repository, folders
-from sdspec.spec.settings import Setting, plain
+from sdspec.spec.settings import Dropped, Setting, plain
 from sdspec.spec.spec import Key, Origin
 
 ONE_AT_A_TIME = threading.RLock()
@@ -63,6 +64,9 @@ class Composition:
     """Those that are right and hold no secret."""
     findings: tuple[Finding, ...]
     notes: tuple[str, ...]
+    dropped: tuple[Dropped, ...]
+    chosen: Mapping[str, Origin]
+    """Group -> where its option was chosen."""
 
 
 def make_loader(spec: Path | None, cwd: Path, *, plugins: bool = False) -> Loader:
@@ -148,17 +152,20 @@ class _Composing:
         layers = self._layers(defaults.defaults)
         chosen = _choices(defaults)
         explicit = frozenset(o.get_key_element().lstrip("+~") for o in used)
-        switch = Switch(chosen, explicit, self._choices_of)
+        dropped: list[Dropped] = []
+        switch = Switch(chosen, explicit, self._choices_of, dropped.append)
         tree, wrong = lay(layers, switch, self.notes.append)
         self.findings += wrong
-        tree, wrong = words.apply(tree, given.keys, self.loader.library.cwd, self.notes.append)
+        tree, wrong = words.apply(tree, given.keys, self.loader.library.cwd, self.notes.append, dropped.append)
         self.findings += wrong
         self.findings += [replace(f, key=self.broken[f]) if f in self.broken else f for f in self.repository.findings]
         kept = tuple(o for o in given.all if o not in given.groups or o in used)
         config = self._hydra(defaults, kept, given.hydra, layers)
         named = {group: ",".join(c) if isinstance(c, list) else str(c) for group, c in chosen.items() if c is not None}
         lines = tuple(str(o.input_line) for o in kept)
-        return Composition(tree, named, config, lines, tuple(self.findings), tuple(self.notes))
+        where = chosen_where(defaults, used, self.repository)
+        said = (tuple(self.findings), tuple(self.notes))
+        return Composition(tree, named, config, lines, *said, tuple(dropped), where)
 
     def _search_path(self, parsed: list[Override]) -> None:
         try:

@@ -7,9 +7,12 @@ A part (`kind` and its own keys) stays a `PartSpec` here: a compile pass binds i
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, model_validator
+
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+"""A dataset's name, which is a folder's."""
 
 
 class Node(BaseModel):
@@ -48,19 +51,47 @@ class ModelSpec(Node):
     stop: tuple[str, ...] = Field(default=(), description="Texts that end an answer.")
 
 
+def _example(value: Any) -> Mapping[str, Any] | str:
+    """Says in one error, not in one per member of the union, what an example is."""
+    if isinstance(value, str):
+        return value
+    if not isinstance(value, Mapping):
+        raise ValueError("a mapping (key: value) or a text is needed")
+    if not all(isinstance(name, str) for name in value):
+        raise ValueError("the names of its columns must be texts")
+    return value
+
+
+Example = Annotated[Mapping[str, Any] | str, PlainValidator(_example, json_schema_input_type=Mapping[str, Any] | str)]
+"""The output columns of a few-shot example; or its text, which style `seed001` shows as it is."""
+
+
 class TemplateSpec(Node):
     """What is asked, with what it is varied, and what an answer must look like."""
 
     system: str | None = Field(default=None, description="System message (Jinja).")
     prompt: str = Field(description="The prompt (Jinja): {{ examples }}, {{ seed }}, any variable.")
     seeds: tuple[str, ...] = Field(default=(), description="Topics that the prompt is varied with.")
-    seeds_file: str | None = Field(default=None, description="Seeds from a file: one per line, or a JSON list.")
-    examples: tuple[Mapping[str, Any], ...] = Field(
-        default=(), description="Few-shot examples: the output columns of each."
+    seeds_file: str | None = Field(
+        default=None, description="Seeds from a file: one per line, a JSON list, JSON lines, or column `seed` of a CSV."
     )
-    examples_file: str | None = Field(default=None, description="Examples from a file: a JSON list or JSON lines.")
+    examples: tuple[Example, ...] = Field(
+        default=(), description="Few-shot examples: the output columns of each; in style seed001 also plain texts."
+    )
+    examples_file: str | None = Field(
+        default=None,
+        description="Examples from a file: a JSON list, JSON lines, or a CSV whose header names the output columns; "
+        "for style seed001 also a .txt, which is one example as it stands.",
+    )
     examples_per_row: int | None = Field(
-        default=None, ge=0, description="Draw this many examples per row; null shows all."
+        default=None,
+        ge=0,
+        description="Draw this many examples per row, or all where there are fewer; null shows all.",
+    )
+    style: Literal["json", "seed001"] = Field(
+        default="json",
+        description="json: examples as JSON, and the prompt ends by saying how to answer. seed001: the prompt to the "
+        "letter, as in the prompt engineering guide; examples as raw text, and nothing is added.",
     )
     variables: Mapping[str, Any] = Field(
         default_factory=dict,
@@ -88,6 +119,9 @@ class WorkflowSpec(Node):
     kind: str = Field(default="sft", description="sft: prompt and completion pairs, varied by seeds.")
     size: int | None = Field(default=None, ge=1, description="Kept rows in all, spread evenly over the seeds.")
     size_per_seed: int | None = Field(default=None, ge=1, description="Kept rows for each seed; instead of `size`.")
+    per_call: int = Field(
+        default=1, ge=1, le=100, description="Rows made from one answer; each has its own identity, checks and fate."
+    )
     dedup: PartSpec | None = Field(default=None, description="Which repeats are refused; null keeps all.")
     max_attempts: int | None = Field(default=None, ge=1, description="Rows attempted in all; null is 10 x size.")
     reasks: int = Field(default=2, ge=0, description="How often an answer that cannot be parsed is asked for again.")
@@ -96,8 +130,14 @@ class WorkflowSpec(Node):
 class ExportSpec(Node):
     """One exported dataset."""
 
-    format: str = Field(default="jsonl", description="File format: jsonl, parquet.")
-    packer: PartSpec = Field(default=PartSpec(kind="raw"), description="Layout of an example.")
+    format: str = Field(
+        default="jsonl", description="File format: jsonl, json, csv, parquet, or hf (a folder for load_from_disk)."
+    )
+    packer: PartSpec = Field(
+        default=PartSpec(kind="raw"),
+        description="Layout of an example: raw, prompt_completion, messages, alpaca, sharegpt; a name, or a mapping "
+        "with `kind` and its keys.",
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -105,6 +145,16 @@ class ExportSpec(Node):
         if isinstance(data, Mapping) and isinstance(data.get("packer"), str):
             return {**data, "packer": {"kind": data["packer"]}}
         return data
+
+
+class CardSpec(Node):
+    """What a dataset card says that only its author knows. Nothing here decides a row."""
+
+    license: str | None = Field(
+        default=None, description="License of the dataset, as the Hugging Face hub names it: apache-2.0, cc-by-4.0."
+    )
+    description: str | None = Field(default=None, description="What the dataset is for, in Markdown.")
+    tags: tuple[str, ...] = Field(default=(), description="Tags beside `synthetic` and `sdspec`.")
 
 
 class EngineSpec(Node):
@@ -125,9 +175,7 @@ class EngineSpec(Node):
 class SpecConfig(Node):
     """A whole spec."""
 
-    name: str = Field(
-        default="dataset", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="Folder name under outputs/."
-    )
+    name: str = Field(default="dataset", pattern=NAME, description="Folder name under outputs/.")
     seed: int = Field(default=0, ge=0, description="Random seed: every draw derives from it.")
     provider: PartSpec = Field(description="The model provider.")
     model: ModelSpec = Field(description="The model.")
@@ -137,4 +185,5 @@ class SpecConfig(Node):
     workflow: WorkflowSpec = Field(description="How rows are made.")
     evaluation: Mapping[str, PartSpec] | None = Field(default=None, description="Judges, by name; null judges nothing.")
     export: Mapping[str, ExportSpec] = Field(default_factory=dict, description="Datasets to write, by name.")
+    card: CardSpec = Field(default=CardSpec(), description="What the dataset card says beside what it knows itself.")
     engine: EngineSpec = Field(default=EngineSpec(), description="How the plan is run.")

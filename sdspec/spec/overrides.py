@@ -20,7 +20,7 @@ from sdspec.errors import did_you_mean
 from sdspec.spec.finding import OVERRIDES, Finding, Place
 from sdspec.spec.repository import Repository, option_problem
 from sdspec.spec.secrets import find_secrets, hidden, secret_hint, secret_shape
-from sdspec.spec.settings import Setting, by_name, find, in_data, merge, plain, put, setting_of
+from sdspec.spec.settings import Dropped, Setting, by_name, find, in_data, merge, plain, put, setting_of
 from sdspec.spec.spec import Key, Origin, dotted
 
 
@@ -140,7 +140,11 @@ def _sweep_problem(override: Override, origin: Origin, sweep: bool) -> Finding |
 
 
 def apply(
-    tree: Setting, overrides: Sequence[Override], cwd: Path, note: Callable[[str], None]
+    tree: Setting,
+    overrides: Sequence[Override],
+    cwd: Path,
+    note: Callable[[str], None],
+    drop: Callable[[Dropped], None],
 ) -> tuple[Setting, list[Finding]]:
     """The tree with the overrides on it; those that name a `kind` first, since they drop the old kind's keys."""
     findings = []
@@ -149,8 +153,10 @@ def apply(
         result = _applied(tree, override, place, note)
         if isinstance(result, Finding):
             findings.append(result)
-        else:
-            tree = result
+            continue
+        if override.is_delete() and (gone := _gone(tree, key_of(override))) is not None:
+            drop(Dropped(*gone, f"removed by {place.origin}"))
+        tree = result
     return tree, findings
 
 
@@ -172,6 +178,14 @@ def _applied(tree: Setting, override: Override, place: Place, note: Callable[[st
         return Finding(place.origin, f"{here}: is already set.", f"Write {str(override.input_line)[1:]}.")
     high = setting_of(_nested(rest, value), lambda _: place)
     return put(tree, (*done, name), high if old is None else merge(old, high, note, (*done, name)))
+
+
+def _gone(tree: Setting, key: Key) -> tuple[Key, Setting] | None:
+    """The key that a deletion names, items of lists counted, with what it takes out."""
+    done, at = _reach(tree, key)
+    rest = tuple(_part(at, part) for part in key[len(done) :])
+    found = find(at, rest)
+    return None if found is None else ((*done, *rest), found)
 
 
 def _reach(tree: Setting, key: Key) -> tuple[Key, Setting]:

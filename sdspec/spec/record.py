@@ -13,6 +13,9 @@ from sdspec.spec.find import ROOT
 from sdspec.spec.interpolate import escaped, reads_environment
 from sdspec.spec.layers import REPLACE
 
+ENDLESS = 1 << 30
+"""A width in characters that no line reaches, and that libyaml can count."""
+
 
 class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]
     """Quotes as OmegaConf needs it, texts of several lines as blocks, no anchors."""
@@ -36,20 +39,29 @@ def to_yaml(data: Any) -> str:
     return text
 
 
+def to_line(data: Any) -> str:
+    """Plain data as YAML on one line."""
+    text: str = yaml.dump(
+        data, Dumper=_Dumper, default_flow_style=True, sort_keys=False, allow_unicode=True, width=ENDLESS
+    )
+    return text.removesuffix("\n")
+
+
 def run_spec_text(raw: Mapping[str, Any]) -> str:
     """The `spec.yaml` of a run folder: `sdspec run` on it repeats the run; options and keys can still be overridden.
 
     `raw` is `Spec.raw`, with the paths of the files it names as they are found from the run folder.
     """
     head = {"defaults": [f"/{ROOT}", "_self_"], REPLACE: True}
-    return to_yaml({**head, **_literal(raw)})
+    return to_yaml({**head, **literal(raw)})
 
 
-def _literal(value: Any) -> Any:
+def literal(value: Any) -> Any:
+    """Resolved data as it stands in a file: `${` in a text stays a text; references to the environment still work."""
     if isinstance(value, Mapping):
-        return {name: _literal(child) for name, child in value.items()}
+        return {name: literal(child) for name, child in value.items()}
     if isinstance(value, list | tuple):
-        return [_literal(child) for child in value]
+        return [literal(child) for child in value]
     return escaped(value) if isinstance(value, str) and "${" in value and not reads_environment(value) else value
 
 

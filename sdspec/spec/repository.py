@@ -24,6 +24,7 @@ from sdspec.spec.document import Document, read_document
 from sdspec.spec.find import ROOT, packaged_conf
 from sdspec.spec.finding import Finding
 from sdspec.spec.models import SpecConfig
+from sdspec.spec.options import NO_GROUPS
 from sdspec.spec.spec import Origin
 
 
@@ -73,7 +74,7 @@ class Source(FileConfigSource):
     def is_group(self, config_path: str) -> bool:
         """A folder with options; one beside the spec that is only called like a key of the spec is none."""
         folder = Path(self.path) / config_path
-        if config_path in ("name", "seed", "providers", "models") or not folder.is_dir():
+        if config_path in NO_GROUPS or not folder.is_dir():
             return False
         return config_path == "" or any(p.suffix == ".yaml" or p.is_dir() for p in folder.iterdir())
 
@@ -184,9 +185,18 @@ def option_problem(
         if option is None or option == "???" or (isinstance(option, str) and "${" in option):
             continue
         if not isinstance(option, str) or not repository.config_exists(f"{group}/{option}"):
-            hint = did_you_mean(str(option), repository.options(group))
+            hint = did_you_mean(str(option), repository.options(group)) + _further(group, str(option))
             return Finding(origin, f"{name or group}: no option '{option}'.", hint, key)
     return None
+
+
+def _further(group: str, option: str) -> str:
+    """Where an option may be that is not here."""
+    if group == "model":
+        return f" To name a model of the provider: model.id={option}."
+    if group.startswith("hydra/"):
+        return f" Plugins bring more: pip install hydra-{option}-{group.removeprefix('hydra/')}."
+    return ""
 
 
 def _absolute(folder: str, path: str) -> str:

@@ -45,6 +45,16 @@ class Setting:
         return kind.value if kind is not None and isinstance(kind.value, str) else None
 
 
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """A value that was taken out of the tree, and why."""
+
+    key: Key
+    setting: Setting
+    why: str
+    """`'fake' is chosen`"""
+
+
 def setting_of(value: Any, place: Callable[[Key], Place], key: Key = ()) -> Setting:
     """Plain data as Settings; `place` says where a key stands."""
     here = (place(key),)

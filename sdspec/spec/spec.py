@@ -14,6 +14,10 @@ Key = tuple[str | int, ...]
 """A key of the spec as its parts: ("template", "checks", 0, "column")."""
 
 
+LONGEST = 200
+"""Characters of an override that a location shows."""
+
+
 def dotted(key: Iterable[str | int]) -> str:
     """`template.checks[0].column`"""
     out = ""
@@ -43,7 +47,8 @@ class Origin:
 
     def __str__(self) -> str:
         if self.override is not None:
-            return f"override '{self.override}'"
+            text = self.override.replace("\n", "\\n")
+            return f"override '{text if len(text) <= LONGEST else f'{text[:LONGEST]}...'}'"
         return f"{self.file}:{self.line}:{self.column}" if self.file else "default"
 
 
@@ -78,6 +83,10 @@ class InputFile:
     size_bytes: int
     data: Any
     """The parsed content: a list of seeds, or a list of examples."""
+    places: tuple[str, ...] = ()
+    """Where each entry of `data` stands in the file, the file as it was written in the spec: `data/seeds.txt:17`."""
+    header: str | None = None
+    """Where the header of a CSV stands; the values in `data` are texts then, to be read by their columns' types."""
 
 
 @dataclass(frozen=True)

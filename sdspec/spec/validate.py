@@ -7,9 +7,9 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from sdspec.errors import did_you_mean
 from sdspec.spec.finding import Finding
 from sdspec.spec.models import SpecConfig
+from sdspec.spec.nearest import nearest_key
 from sdspec.spec.settings import Setting, find, plain
 from sdspec.spec.spec import Key, Origin, dotted
 
@@ -67,7 +67,7 @@ def _findings(loc: Key, kind: str, context: Mapping[str, Any], message: str, tre
     key = tuple(part for part in loc if part != "[key]")
     if kind == "extra_forbidden":
         model = _model_at(key[:-1])
-        hint = did_you_mean(str(key[-1]), model.model_fields if model else ())
+        hint = nearest_key(key, list(model.model_fields) if model else [], tree)
         found = find(tree, key)
         places = found.places if found else ()
         what = f"{dotted(key)}: unknown key."
@@ -80,10 +80,12 @@ def _findings(loc: Key, kind: str, context: Mapping[str, Any], message: str, tre
         what = f"{dotted(key)}: {words} {context[bound]:g}, {got}."
     elif kind == "string_pattern_mismatch":
         what = f"{dotted(key)}: {_PATTERNS.get(str(key[-1]), 'has a wrong form')}, {got}."
+    elif kind == "literal_error":
+        what = f"{dotted(key)}: must be {context['expected']}, {got}."
     elif kind == "invalid_key":
         what = f"{dotted(key)}: a key must be a text."
     else:
-        what = f"{dotted(key)}: {_NEEDED.get(kind, message)}, {got}."
+        what = f"{dotted(key)}: {_NEEDED.get(kind, message.removeprefix('Value error, '))}, {got}."
     return [Finding(origin_near(tree, key), what, _quoting(kind, find(tree, key)), key)]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -49,6 +50,35 @@ def whole(path: Path, durable: bool = True) -> Iterator[Path]:
         finally:
             with suppress(FileNotFoundError, NotADirectoryError):
                 beside.unlink()
+
+
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """An empty folder beside `path` to write into; it takes the place of `path` when the block ends well.
+
+    Its files are on the disk before it has the name. The folder of before is gone for the moment between two renames,
+    as no system call that is everywhere swaps folders.
+    """
+    beside, before = (path.with_name(f".{path.name}.{os.getpid()}.{what}") for what in ("tmp", "old"))
+    with saying("write", path):
+        try:
+            shutil.rmtree(beside, ignore_errors=True)
+            beside.mkdir()
+            yield beside
+            for file in beside.iterdir():
+                with file.open("rb") as written:
+                    os.fsync(written.fileno())
+            with suppress(FileNotFoundError):
+                path.rename(before)
+            try:
+                beside.rename(path)
+            except OSError:
+                with suppress(FileNotFoundError):
+                    before.rename(path)
+                raise
+        finally:
+            for folder in (beside, before):
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def write_whole(path: Path, data: bytes) -> None:

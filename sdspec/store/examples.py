@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -16,30 +17,64 @@ from sdspec.store.tables import read_batches
 Pack = Callable[[Mapping[str, Any]], dict[str, Any]]
 
 
-def read_examples(folder: Path, pack: Pack) -> pa.RecordBatchReader:
-    """Each kept row packed, in index order, at most a row group in memory.
+def read_examples(
+    folder: Path, pack: Pack, selected: Mapping[str, str] | None = None, limit: int | None = None
+) -> pa.RecordBatchReader:
+    """Each kept row packed, or the first `limit` of them, in index order, at most a row group in memory.
 
-    A column that the packer passes on keeps its type. The others have that of their values in the first row group, or
-    are JSON text where these have no type in common.
+    Where columns are `selected`, name in the example -> column, the examples are those columns. Else they are what
+    `pack` makes of a row without its `_lineage`: a column that it passes on keeps its type, and the others have that of
+    their values in the first row group, or are JSON text where these have no type in common.
     """
-    batches = read_batches(folder, "rows")
+    batches = _first(read_batches(folder, "rows"), limit)
     first = next(batches, None)
     if first is None or not first.num_rows:
         return pa.RecordBatchReader.from_batches(pa.schema([]), [])
-    rows = python_rows(first)
+    every = chain([first], batches)
+    return _packed(every, first, pack) if selected is None else _selection(every, first.schema, selected)
+
+
+def _selection(
+    batches: Iterator[pa.RecordBatch], known: pa.Schema, selected: Mapping[str, str]
+) -> pa.RecordBatchReader:
+    schema = pa.schema([known.field(old).with_name(new) for new, old in selected.items()])
+
+    def stream() -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            yield pa.RecordBatch.from_arrays([batch[old] for old in selected.values()], schema=schema)
+
+    return pa.RecordBatchReader.from_batches(schema, stream())
+
+
+def _packed(batches: Iterator[pa.RecordBatch], first: pa.RecordBatch, pack: Pack) -> pa.RecordBatchReader:
+    rows = _rows(first)
     examples = [pack(row) for row in rows]
     schema = pa.schema([_field(name, examples, rows, first.schema) for name in examples[0]])
 
     def stream() -> Iterator[pa.RecordBatch]:
         yield _batch(examples, schema)
+        next(batches)  # the first one, packed already
         for batch in batches:
-            yield _batch([pack(row) for row in python_rows(batch)], schema)
+            yield _batch([pack(row) for row in _rows(batch)], schema)
 
     return pa.RecordBatchReader.from_batches(schema, stream())
 
 
+def _rows(batch: pa.RecordBatch) -> list[dict[str, Any]]:
+    return python_rows(batch.drop_columns(["_lineage"]))
+
+
+def _first(batches: Iterator[pa.RecordBatch], limit: int | None) -> Iterator[pa.RecordBatch]:
+    for batch in batches:
+        yield batch if limit is None else batch.slice(0, limit)
+        if limit is not None:
+            limit -= batch.num_rows
+            if limit <= 0:
+                return
+
+
 def _field(name: str, examples: list[dict[str, Any]], rows: list[dict[str, Any]], known: pa.Schema) -> pa.Field:
-    if name in known.names and all(one[name] == row[name] for one, row in zip(examples, rows, strict=True)):
+    if name in rows[0] and all(one[name] == row[name] for one, row in zip(examples, rows, strict=True)):
         return known.field(name)
     try:
         found = pa.array([one[name] for one in examples])

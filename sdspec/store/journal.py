@@ -68,7 +68,7 @@ _Outcome = tuple[asyncio.Future[Any], Any, str | None]
 class Journal:
     """An open journal; made by `Journal.open`, closed by `close` or at the end of a `with` block.
 
-    `get` and `put` belong to an event loop; `count`, `has_many`, `stats` and `request` block and need none.
+    `get` and `put` belong to an event loop; `count`, `has_many`, `stats`, `look` and `request` block and need none.
     """
 
     def __init__(self, ledger: Ledger) -> None:
@@ -141,6 +141,11 @@ class Journal:
     def stats(self) -> JournalStats:
         """What the journal holds in all."""
         return self._do(Ledger.stats)
+
+    def look(self, key: bytes) -> CallRecord | None:
+        """As `get`, without an event loop."""
+        found = self._do(lambda ledger: ledger.read("calls", [key])).get(key)
+        return None if found is None else record_of(found)
 
     def request(self, key: bytes) -> Any | None:
         """The request that was put with a call; None where there was none."""

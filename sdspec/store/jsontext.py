@@ -21,6 +21,13 @@ def json_text(value: Any) -> str:
     return json_bytes(value).decode()
 
 
+def text_of(value: Any) -> str:
+    """A value as checks of texts see it: a text itself, null as the empty text, anything else as its JSON text."""
+    if isinstance(value, str):
+        return value
+    return "" if value is None else json_text(value)
+
+
 def json_bytes(value: Any) -> bytes:
     """`json_text` in UTF-8."""
     try:

@@ -37,8 +37,11 @@ class RunFolder:
     path: Path
 
     @classmethod
-    def create(cls, outputs: Path, name: str, plan_id: str, now: datetime, sweep: str | None = None) -> Self:
-        """A new folder, marked as running in this process; raises StoreError where none can be made."""
+    def create(cls, outputs: Path, name: str, plan_id: str, now: datetime, sweep: str | Path | None = None) -> Self:
+        """A new folder, marked as running in this process; raises StoreError where none can be made.
+
+        `sweep` is the folder of the sweep that the run belongs to: its name, or its absolute path.
+        """
         parent = outputs / name / sweep if sweep else outputs / name
         with saying("make", parent):
             parent.mkdir(parents=True, exist_ok=True)
@@ -127,6 +130,16 @@ class RunFolder:
             if _sha256(beside) != sha256:
                 raise StoreError(f"{source} has changed since the spec was read; start again.")
         return name
+
+
+def create_sweep(outputs: Path, name: str, now: datetime) -> Path:
+    """A new folder for the runs of a sweep: `outputs/<name>/<YYYY-MM-DD_HH-MM-SS>-sweep`."""
+    parent = outputs / name
+    with saying("make", parent):
+        parent.mkdir(parents=True, exist_ok=True)
+    stem = f"{now.strftime(_STAMP)}-sweep"
+    names = (stem if number == 1 else f"{stem}-{number}" for number in count(1))
+    return next(parent / name for name in names if _made(parent / name))
 
 
 def list_runs(outputs: Path) -> list[RunFolder]:

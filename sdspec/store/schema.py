@@ -90,6 +90,11 @@ def holds_json(field: pa.Field) -> bool:
     return bool(field.metadata and field.metadata.get(_MARK) == b"json")
 
 
+def json_as_text(schema: pa.Schema) -> pa.Schema:
+    """The schema without marks: JSON columns are plain text to who reads them."""
+    return pa.schema([pa.field(field.name, field.type) for field in schema])
+
+
 def fit(value: Any, column_type: str) -> tuple[Any, bool]:
     """The value as its column holds it, and whether it is still the same value."""
     if value is None:

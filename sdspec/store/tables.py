@@ -222,6 +222,15 @@ def read_table(folder: Path, name: str) -> pa.Table:
     return pa.Table.from_batches(batches) if batches else pa.table({})
 
 
+def count_rows(folder: Path, name: str) -> int:
+    """How many rows the table has now; those that are not flushed yet do not count."""
+    while True:
+        try:
+            return sum(pq.read_metadata(path).num_rows for path in _files(folder, name))
+        except FileNotFoundError:
+            continue  # the shards were merged meanwhile
+
+
 def read_batches(folder: Path, name: str) -> Iterator[pa.RecordBatch]:
     """The table in batches of at most one row group; an empty one where it has no rows."""
     passed = 0

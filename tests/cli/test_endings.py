@@ -132,7 +132,7 @@ def test_out_of_attempts_exits_3(tmp_path: Path) -> None:
     write_spec(tmp_path, {"template": {"fake": {"question": "always", "answer": "the same"}}})
     short = cli(tmp_path, "run", "colours", "workflow.dedup={kind: exact, columns: [answer]}")
     assert short.returncode == 3
-    assert "1 of 20 rows kept, 200 attempted" in " ".join(short.stdout.split())
+    assert "1 of 20 kept, 200 attempted" in " ".join(short.stdout.split())
     assert (tmp_path / short.stdout.strip().splitlines()[-1] / "rows.parquet").exists()
 
 

@@ -1,13 +1,33 @@
-"""What the README shows works as it stands."""
+"""What the README shows works as it stands: its spec, every command of it, its table of options."""
 
+import itertools
+import json
+import os
 import re
+import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import pytest
+import yaml
+
+from sdspec.registry import SHELVES, kinds
 from tests.recipes import cli
+from tests.servers.openai import Behaviour, openai_server_in_thread
 
-README = (Path(__file__).parents[2] / "README.md").read_text()
+ROOT = Path(__file__).parents[2]
+PATH = ROOT / "README.md"
+README = PATH.read_text()
+TABLE = re.compile(r"(?<=<!-- options: written from conf/ by tests/cli/test_readme.py -->\n).*?(?=\n\n)", re.DOTALL)
+SERVED = "http://localhost:8000/v1"
+"""Where the README takes a server to be."""
+ELSEWHERE = ("python3 -m venv", ".venv/bin/")
+"""Beginnings of commands that .ci/run and the slow tests run, since they install, or need the embedded model."""
+LASTING = "eval "
+"""Commands for a shell's start-up file."""
 
 
 def blocks(language: str) -> list[str]:
@@ -15,25 +35,85 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
 
 
-def test_the_first_spec_is_checked_planned_and_run(tmp_path: Path) -> None:
-    """The spec of the README passes each of the commands below it, and the Python block."""
+def commands() -> list[str]:
+    """The lines of all shell blocks, without their comments."""
+    lines = [re.split(r"\s#\s", line)[0].strip() for block in blocks("bash") for line in block.splitlines()]
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with the README's first spec in it."""
     (tmp_path / "specs").mkdir()
     (tmp_path / "specs" / "bridges.yaml").write_text(blocks("yaml")[0])
-    for words in (["check", "bridges"], ["plan", "bridges", "provider=fake"], ["run", "bridges", "provider=fake"]):
-        done = cli(tmp_path, *words)
-        assert done.returncode == 0, done.stderr
-        assert done.stdout
+    return tmp_path
+
+
+def test_every_command_works_in_its_order(folder: Path) -> None:
+    """Each `sdspec` command of the README ends with exit code 0 and says something, one after the other."""
+    ran, said = [], itertools.count()
+
+    def answer(body: dict[str, Any]) -> str:
+        return json.dumps({"question": f"What of no. {next(said)}?", "answer": "It holds."})
+
+    with openai_server_in_thread(Behaviour(answer=answer)) as server:
+        for line in commands():
+            if line.startswith((*ELSEWHERE, LASTING)):
+                continue
+            words = shlex.split(line.replace(SERVED, server.base_url))
+            assert words[0] == "sdspec", line
+            words = [row_of(folder) if word == "ROW_ID" else word for word in words]
+            done = cli(folder, *words[1:])
+            assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
+            assert done.stdout
+            ran.append(words[1])
+    assert {"new", "check", "preview", "explain", "plan", "run", "show", "row", "runs", "export", "schema"} <= set(ran)
+
+
+def row_of(folder: Path) -> str:
+    """The id of a row of the last run."""
+    import pyarrow.parquet as pq
+
+    last = max(folder.glob("outputs/*/**/rows.parquet"), key=os.path.getmtime)
+    return str(pq.read_table(last)["_row_id"][0])
+
+
+def test_the_python_block_works(folder: Path) -> None:
+    """The Python of the README runs beside its first spec."""
     python = subprocess.run(
-        [sys.executable, "-c", blocks("python")[0]], cwd=tmp_path, capture_output=True, text=True, check=False
+        [sys.executable, "-c", blocks("python")[0]], cwd=folder, capture_output=True, text=True, check=False
     )
     assert python.returncode == 0, python.stderr
     assert "12 rows wanted over 3 seeds" in python.stdout
 
 
 def test_the_table_of_options_is_that_of_conf() -> None:
-    """Each group's options in the README are the files of conf/, but for those whose provider is still to come."""
-    conf = Path(__file__).parents[2] / "conf"
-    shown = dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", README, re.MULTILINE))
-    for group in (folder for folder in conf.iterdir() if folder.is_dir()):
-        options = {path.stem for path in group.glob("*.yaml")} - {"bedrock"}
-        assert options == set(re.findall(r"`(\w+)`", shown[group.name])), group.name
+    """Each option stands in the README with the first line of its file; SDSPEC_UPDATE_GOLDENS writes the table."""
+    wanted = "\n".join(["| group | option | |", "|---|---|---|", *option_lines()])
+    if os.environ.get("SDSPEC_UPDATE_GOLDENS"):
+        PATH.write_text(TABLE.sub(lambda _: wanted, README))
+    found = TABLE.search(PATH.read_text())
+    assert found is not None
+    assert found.group() == wanted
+
+
+def option_lines() -> Iterator[str]:
+    """A line of the table for each option whose parts are there, in the order of the root's defaults list."""
+    root = yaml.safe_load((ROOT / "conf" / "sdspec.yaml").read_text())["defaults"]
+    for group in [name for entry in root if isinstance(entry, dict) for name in entry]:
+        shelf = f"{group}s"
+        default = next(entry[group] for entry in root if isinstance(entry, dict) and group in entry)
+        options = sorted((ROOT / "conf" / group).glob("*.yaml"), key=lambda path: (path.stem != default, path.stem))
+        for path in options:
+            kind = (yaml.safe_load(path.read_text()) or {}).get("kind")
+            if shelf in SHELVES and kind is not None and kind not in kinds(shelf):
+                continue  # its part is still to come
+            shown = f"**`{path.stem}`**" if path.stem == default else f"`{path.stem}`"
+            yield f"| `{group}` | {shown} | {first_sentence(path)} |"
+
+
+def first_sentence(path: Path) -> str:
+    """What an option's file says first of itself."""
+    lines = [line for line in path.read_text().splitlines() if not line.startswith("# @package")]
+    header = itertools.takewhile(lambda line: line.startswith("# ") and not line.startswith("#   "), lines)
+    return re.split(r"(?<=\.)\s", " ".join(line.removeprefix("# ") for line in header))[0]

@@ -1,10 +1,7 @@
 """What a person reads, as goldens: help, plan, show; and machine-readable output that parses."""
 
 import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -22,7 +19,7 @@ DEDUP = "workflow.dedup={kind: exact, columns: [answer, mood]}"
 def settled(text: str) -> str:
     """The text without what differs between two equal runs: the time, and how long it took."""
     text = re.sub(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d", "<time>", text)
-    return re.sub(r"(?<=; )\d+:\d\d(?=[;\n])", "<elapsed>", text)
+    return re.sub(r"(?<=^time    )\d+:\d\d$", "<elapsed>", text, flags=re.MULTILINE)
 
 
 def test_help(tmp_path: Path) -> None:
@@ -76,18 +73,6 @@ def test_the_last_line_of_a_run_is_its_folder(tmp_path: Path) -> None:
         ran = cli(tmp_path, "run", "colours", *flags)
         assert (tmp_path / ran.stdout.splitlines()[-1] / "run.json").is_file()
     assert len(json.loads(cli(tmp_path, "runs", "--json").stdout)) == 3
-
-
-def test_a_closed_pipe_is_no_error(tmp_path: Path) -> None:
-    """`sdspec show last | head -1` ends without a traceback."""
-    write_spec(tmp_path)
-    cli(tmp_path, "run", "colours", "--quiet")
-    read, write = os.pipe()
-    os.close(read)
-    with os.fdopen(write, "w") as closed:
-        command = [sys.executable, "-m", "sdspec", "show", "last"]
-        shown = subprocess.run(command, cwd=tmp_path, stdout=closed, stderr=subprocess.PIPE, check=False)
-    assert shown.stderr == b""
 
 
 def test_a_run_can_be_repeated_from_its_own_spec(tmp_path: Path) -> None:

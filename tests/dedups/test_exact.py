@@ -19,7 +19,7 @@ def repeats(dedup: Exact, rows: list[dict[str, Any]]) -> list[int | None]:
     names = ids(len(rows))
     index = dedup.index()
     found = [index.seen(row, name) for row, name in zip(rows, names, strict=True)]
-    return [None if one is None else names.index(one) for one in found]
+    return [None if one is None else names.index(one.row) for one in found]
 
 
 ROWS = [{"q": "How many?"}, {"q": " How  many?\n"}, {"q": "HOW MANY?"}, {"q": "How many"}, {"q": "How many?"}]

@@ -295,7 +295,7 @@ async def test_a_reader_that_goes_away_does_not_fail_the_run(tmp_path: Path, mon
     reading, writing = os.pipe()
     os.close(reading)
     with suppress(BrokenPipeError), os.fdopen(writing, "w", buffering=1) as gone, monkeypatch.context() as patch:
-        patch.setattr(progress, "PLAIN_EVERY_S", 0.0)
+        patch.setattr(progress, "FIRST_LINE_S", 0.0)
         patch.setattr(sys, "stderr", gone)
         await sdspec.arun(plan, progress.Plain(plan))
     record = json.loads(next((tmp_path / "outputs" / "colours").glob("*/run.json")).read_text())

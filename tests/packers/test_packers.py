@@ -5,9 +5,11 @@ from typing import Any
 import pytest
 
 from sdspec.contracts import Dataset
+from sdspec.packers.alpaca import Alpaca
 from sdspec.packers.messages import Messages
 from sdspec.packers.prompt_completion import PromptCompletion
 from sdspec.packers.raw import Raw
+from sdspec.packers.sharegpt import Sharegpt
 from sdspec.prompts import TextError
 
 DATASET = Dataset(output=("question", "solution"), constants={"schema": "CREATE TABLE t (x)"})
@@ -22,6 +24,20 @@ def test_raw_leaves_the_lineage_out() -> None:
         ("solution", "SELECT 1"),
         ("seed", "joins"),
     ]
+
+
+def test_raw_columns_under_other_names() -> None:
+    """The named columns in their order, lineage too; it says so to who need not pack each row."""
+    packer = Raw(columns={"Seeds": "_row_id", "Prompt": "question"})
+    assert list(packer.pack(ROW, DATASET).items()) == [("Seeds", "00"), ("Prompt", "How many?")]
+    assert packer.selects(COLUMNS) == {"Seeds": "_row_id", "Prompt": "question"}
+    assert packer.problems(("question", "solution"), DATASET) == []
+
+
+def test_raw_columns_that_no_row_has() -> None:
+    """A column that is not there is a problem with a near name."""
+    (problem,) = Raw(columns={"a": "qestion"}).problems(("question", "solution"), DATASET)
+    assert problem.startswith("columns: 'a' is column 'qestion', which no row has. Did you mean 'question'? Known:")
 
 
 def test_prompt_completion_by_default() -> None:
@@ -46,6 +62,37 @@ def test_messages() -> None:
     assert system == {"messages": [{"role": "system", "content": "Answer for CREATE TABLE t (x)."}, *pair]}
 
 
+def test_sharegpt() -> None:
+    """The chat of `messages`, with the names that ShareGPT gives speakers and texts."""
+    turns = [{"from": "human", "value": "How many?"}, {"from": "gpt", "value": "SELECT 1"}]
+    assert Sharegpt().pack(ROW, DATASET) == {"conversations": turns}
+    system = Sharegpt(system="Answer for {{ schema }}.").pack(ROW, DATASET)
+    assert system == {"conversations": [{"from": "system", "value": "Answer for CREATE TABLE t (x)."}, *turns]}
+
+
+def test_alpaca() -> None:
+    """Instruction, input and output in this order; the input is empty and there is no system, unless they are set."""
+    assert list(Alpaca().pack(ROW, DATASET).items()) == [
+        ("instruction", "How many?"),
+        ("input", ""),
+        ("output", "SELECT 1"),
+    ]
+    packer = Alpaca(instruction="Answer: {{ question }}", input="{{ schema }}", output="{{ solution }};", system="Hm.")
+    assert list(packer.pack(ROW, DATASET).items()) == [
+        ("system", "Hm."),
+        ("instruction", "Answer: How many?"),
+        ("input", "CREATE TABLE t (x)"),
+        ("output", "SELECT 1;"),
+    ]
+
+
+def test_alpaca_problems() -> None:
+    """Each of its texts is checked, and the output that is taken by default must be there."""
+    packer = Alpaca(instruction="{{ a }}", input="{{ b }}", system="{{ c }}")
+    problems = packer.problems(("question",), Dataset(output=("question",), constants={}))
+    assert [problem.partition(":")[0] for problem in problems] == ["instruction", "output", "input", "system"]
+
+
 def test_names_that_nothing_provides() -> None:
     """A variable without a column is a problem with a near name; so is bad Jinja, with its line."""
     packer = Messages(prompt="{{ qestion }}", completion="{{ solution", system="a\n{% fi %}")
@@ -56,7 +103,7 @@ def test_names_that_nothing_provides() -> None:
     assert len(problems) == 3
 
 
-@pytest.mark.parametrize("packer", [PromptCompletion(), Messages()])
+@pytest.mark.parametrize("packer", [PromptCompletion(), Messages(), Sharegpt()])
 def test_too_few_output_columns(packer: PromptCompletion) -> None:
     """With one output column the completion must be said; with two, or with texts of its own, all is well."""
     one = Dataset(output=("question",), constants={})

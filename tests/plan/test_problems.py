@@ -24,6 +24,10 @@ WRONG = [
         "template.output={type: object, properties: {question: {type: string}, answer: {$ref: 'http://x/y'}}}",
         "'http://x/y' lies outside of this schema.",
     ),
+    (
+        "template.output={type: object, properties: {question: {type: string}, answer: {$ref: '#/$defs/x'}}}",
+        "'#/$defs/x' is nowhere in this schema.",
+    ),
     ("template.output={type: object, properties: {question: {type: strng}, answer: {}}}", "not a valid JSON Schema"),
     ("template.parse=raw", "template.parse: "),
     ("template.seeds=[a,b,a]", "seed 3 repeats seed 1: 'a'."),
@@ -31,7 +35,6 @@ WRONG = [
     ("template.examples=[{question: q}]", "example 1: answer is missing."),
     ("template.examples=[{question: q, answer: 3}]", "template.examples[0]: example 1: answer"),
     ("template.examples=[{question: q, anser: a}]", "no column 'anser'. Did you mean 'answer'?"),
-    ("template.examples_per_row=2", "2 of 1 examples cannot be drawn."),
     ("+template.variables.question=x", "this name is taken by a column."),
     ("+template.variables.level={range: [3, 1]}", "[3, 1] is not [low, high] of two whole numbers."),
     ("+template.variables.level={choice: {a: -1}}", "cannot be drawn from."),

@@ -12,6 +12,7 @@ from sdspec.spec.load import load_spec
 
 OPTIONS = sorted(path.relative_to(packaged_conf()) for path in packaged_conf().glob("*/*.yaml"))
 NEEDS = {"model/default": ["model.id=m"], "provider/openai_compatible": ["provider.base_url=http://127.0.0.1:1/v1"]}
+EXPORTS = [option.stem for option in OPTIONS if option.parent.name == "export" and option.stem != "none"]
 
 
 @pytest.mark.parametrize("option", OPTIONS, ids=str)
@@ -41,7 +42,7 @@ def test_provider_keys(kind: str, tmp_path: Path):
     assert set(spec.config.provider.options) <= set(type(part).model_fields)
 
 
-@pytest.mark.parametrize("name", ["jsonl", "parquet"])
+@pytest.mark.parametrize("name", EXPORTS)
 def test_export_parts(name: str, tmp_path: Path):
     """The export options name formats and packers that exist."""
     spec = load_spec(None, [f"export={name}"], cwd=tmp_path)
@@ -68,3 +69,9 @@ def test_two_exports(tmp_path: Path):
     spec = load_spec(None, ["template=custom", "export=[jsonl,parquet]"], cwd=tmp_path)
     assert {"train": "jsonl", "table": "parquet"} == {name: e.format for name, e in spec.config.export.items()}
     assert "jsonl,parquet" == spec.choices["export"]
+
+
+def test_every_export_at_once(tmp_path: Path):
+    """Each export option has a name of its own, so that all of them go together."""
+    spec = load_spec(None, ["template=custom", f"export=[{','.join(EXPORTS)}]"], cwd=tmp_path)
+    assert len(EXPORTS) == len(spec.config.export)

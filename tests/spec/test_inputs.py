@@ -20,10 +20,12 @@ EXAMPLES = ("template", "examples_file")
         ("seeds.json", '["joins", "window functions", "[dates]"]'),
         ("seeds.txt", '["joins", "window functions", "[dates]"]'),
         ("seeds.jsonl", '"joins"\n"window functions"\n\n"[dates]"\n'),
+        ("seeds.csv", 'seed\njoins\n"window functions"\n[dates]\n'),
+        ("seeds.csv", "\ufeffnote;seed\n1,5;joins\n;window functions\n\n;[dates]\n"),
     ],
 )
 def test_seeds(project: Project, file: str, text: str):
-    """Seeds come one per line, as a JSON list or as JSON lines; with their hash; inline seeds give way."""
+    """Seeds come one per line, as JSON or as column `seed` of a CSV; with their hash; inline seeds give way."""
     project.write(f"specs/data/{file}", text)
     spec = project.right(project.spec(f"template: {{seeds_file: data/{file}}}\n"))
     read = spec.inputs[SEEDS]
@@ -35,10 +37,56 @@ def test_seeds(project: Project, file: str, text: str):
 
 @pytest.mark.parametrize("text", ['[{"q": 1}, {"q": 2}]', '{"q": 1}\n\n{"q": 2}\n'])
 def test_examples(project: Project, text: str):
-    """Examples come as a JSON list or as JSON lines."""
-    project.write("specs/examples.json" if text.startswith("[") else "specs/examples.jsonl", text)
-    name = project.spec(f"template: {{examples_file: examples.{'json' if text.startswith('[') else 'jsonl'}}}\n")
-    assert [{"q": 1}, {"q": 2}] == project.right(name).inputs[EXAMPLES].data
+    """Examples come as a JSON list or as JSON lines, each with its place."""
+    file = "examples.json" if text.startswith("[") else "examples.jsonl"
+    project.write(f"specs/{file}", text)
+    read = project.right(project.spec(f"template: {{examples_file: {file}}}\n")).inputs[EXAMPLES]
+    assert [{"q": 1}, {"q": 2}] == read.data
+    at = ("[0]", "[1]") if text.startswith("[") else (":1", ":3")
+    assert tuple(f"{file}{place}" for place in at) == read.places
+
+
+TABLE = [{"q": "a, b", "a": "1\n2"}, {"q": 'say "hi"', "a": ""}, {"q": "c", "a": "3"}]
+TABLE_TEXT = 'q,a\n"a, b","1\n2"\n"say ""hi""",\n\nc,3\n,\n'
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("ex.csv", TABLE_TEXT.encode()),
+        ("ex.CSV", TABLE_TEXT.encode("utf-8-sig")),
+        ("ex.csv", TABLE_TEXT.encode("utf-16")),
+        ("ex.csv", b"\xfe\xff" + TABLE_TEXT.encode("utf-16-be")),
+        ("ex.csv", TABLE_TEXT.replace("\n", "\r\n").encode()),
+        ("ex.csv", b' q ;"a"\na, b;"1\n2"\n"say ""hi""";\n\nc;3\n;\n'),
+        ("ex.tsv", b'q\ta\na, b\t"1\n2"\n"say ""hi"""\t\n\nc\t3\n\t\n'),
+    ],
+    ids=["plain", "mark", "utf-16", "utf-16-be", "windows", "semicolons", "tabs"],
+)
+def test_examples_of_a_table(project: Project, file: str, content: bytes):
+    """A CSV's header names the columns; quoted cells hold separators, quotes and line breaks; places are lines."""
+    project.write(f"specs/{file}", "")
+    (project.path / "specs" / file).write_bytes(content)
+    read = project.right(project.spec(f"template: {{examples_file: {file}}}\n")).inputs[EXAMPLES]
+    assert TABLE == read.data
+    assert (f"{file}:2", f"{file}:4", f"{file}:6") == read.places
+    assert f"{file}:1" == read.header
+    assert hashlib.sha256(content).hexdigest() == read.sha256
+
+
+def test_a_text_file_is_one_example(project: Project):
+    """A .txt is one example as it stands, its lines ending as on every machine."""
+    project.write("specs/ex.txt", "")
+    (project.path / "specs" / "ex.txt").write_bytes(b"\xef\xbb\xbf{\r\n   raw\r\n}\r\n")
+    read = project.right(project.spec("template: {examples_file: ex.txt, style: seed001}\n")).inputs[EXAMPLES]
+    assert ["{\n   raw\n}\n"] == read.data
+
+
+def test_ten_thousand_seeds(project: Project):
+    """So many seeds are read and keep their places."""
+    project.write("specs/seeds.txt", "".join(f"topic {number}\n" for number in range(10_000)))
+    read = project.right(project.spec("template: {seeds_file: seeds.txt}\n")).inputs[SEEDS]
+    assert (10_000, "seeds.txt:10000") == (len(read.data), read.places[-1])
 
 
 def test_paths_are_relative_to_what_names_them(project: Project):
@@ -64,7 +112,36 @@ def test_paths_are_relative_to_what_names_them(project: Project):
         ("seeds_file", "seeds.json", b'{"a": 1}', "seeds.json:1:1: a JSON list is needed, got "),
         ("seeds_file", "seeds.txt", b"a\nb\n\xff", "seeds.txt:3: is not UTF-8 text. Save it as UTF-8."),
         ("examples_file", "ex.json", b'[\n  {"q": "a" "b"}\n]', "ex.json:2:13: not JSON: "),
-        ("examples_file", "ex.json", b'["a"]', 'ex.json[0]: an example is a JSON object, got "a".'),
+        ("examples_file", "ex.json", b"[3]", "ex.json[0]: an example is a JSON object, got 3."),
+        ("seeds_file", "seeds.txt", b"a\n\0b\0", "seeds.txt:2: is not UTF-8 text. Save it as UTF-8."),
+        (
+            "seeds_file",
+            "seeds.xlsx",
+            b"PK\3\4\0\xff",
+            "seeds.xlsx:1: is not UTF-8 text. A workbook? Save the sheet as",
+        ),
+        ("seeds_file", "s.csv", b"topic\njoins\n", "s.csv:1: the header names no column 'seed', but 'topic'. Name one"),
+        ("seeds_file", "s.csv", b"seed,n\na,1\n ,2\n", 's.csv:3: a seed is a text, got "".'),
+        ("seeds_file", "s.csv", b"seed\n", "s.csv: holds a header only."),
+        ("examples_file", "ex.csv", b"q,a\n1,2\n3\n", "ex.csv:3: 1 cell, and the header names 2. Cells that hold the"),
+        ("examples_file", "ex.csv", b'q,a\n"1\n2",2\nx,y,z\n', "ex.csv:4: 3 cells, and the header names 2."),
+        (
+            "examples_file",
+            "ex.csv",
+            b'q,a\n1,2\n"x,y\nz,z\n',
+            "ex.csv:3: not CSV: unexpected end of data. A double",
+        ),
+        ("examples_file", "ex.csv", b'q,a\n"x"y,z\n', "ex.csv:2: not CSV: ',' expected after"),
+        (
+            "examples_file",
+            "ex.csv",
+            b"q,,a\n1,2,3\n",
+            "ex.csv:1: column 2 has no name. The first line names the",
+        ),
+        ("examples_file", "ex.csv", b"\nq,a,q\n1,2,3\n", "ex.csv:2: column 'q' comes twice. Remove one."),
+        ("examples_file", "ex.csv", b",,\n", "ex.csv:1: column 1 has no name."),
+        ("examples_file", "ex.csv", "q,a\né,b\n".encode("latin-1"), "ex.csv:2: is not UTF-8 text. Save it as UTF-8."),
+        ("examples_file", "ex.csv", b"\xff\xfeq\0,", "ex.csv:1: is not UTF-8 text."),
         ("examples_file", "ex.jsonl", b'{"q": 1}\n{"q": \n', "ex.jsonl:2:"),
         ("examples_file", "ex.jsonl", b'{"q": 1}\n[1]\n', "ex.jsonl:2: an example is a JSON object, got [1]."),
     ],
@@ -78,6 +155,19 @@ def test_unusable_files(project: Project, key: str, file: str, content: bytes | 
     (problem,) = [str(problem) for problem in spec.problems]
     assert problem.startswith(f"specs/x.yaml:7:3: template.{key}: {expected}")
     assert spec.is_bad("template", key)
+
+
+def test_every_wrong_entry_is_said(project: Project):
+    """All wrong lines of a file are reported, each with its place; of very many the first, and how many more."""
+    project.write("specs/ex.jsonl", '{"q": 1}\n[1]\n{"q": \n{}\n')
+    name = project.spec("template: {examples_file: ex.jsonl}\n")
+    (found,) = project.problems(name)
+    assert "ex.jsonl:3:" in found
+    project.write("specs/ex.jsonl", '{"q": 1}\n[1]\n{}\n2\n')
+    assert ["ex.jsonl:2", "ex.jsonl:4"] == [problem.split(": ")[2] for problem in project.problems(name)]
+    project.write("specs/ex.jsonl", "[1]\n" * 25)
+    found = project.problems(name)
+    assert (21, True) == (len(found), "ex.jsonl: 5 more entries are wrong." in found[-1])
 
 
 def test_a_folder_is_no_file(project: Project):

@@ -94,7 +94,7 @@ def test_unknown_key_in_an_own_option(project: Project):
         ("workflow.size=true", "workflow.size: a number is needed, got true."),
         ("workflow.size=0.5", "workflow.size: a whole number is needed, got 0.5."),
         ("workflow.size.a=1", "workflow.size.a: workflow.size is 100, not a mapping."),
-        ("template.seeds.4=x", "template.seeds[4]: template.seeds has no item 4; it has 1."),
+        ("template.seeds.40=x", "template.seeds[40]: template.seeds has no item 40; it has 28."),
         ("model=5", "model: no option '5'."),
         ("name=[a]", "name: a text is needed, got a list."),
         ("name=true", "name: a text is needed, got true. Quote it: yes, no, on and off are truth values in YAML."),

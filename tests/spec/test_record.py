@@ -86,7 +86,7 @@ def test_a_run_repeats(project: Project, monkeypatch: pytest.MonkeyPatch):
     again = project.right("far/away/spec.yaml")
     assert (spec.config, spec.raw) == (again.config, again.raw)
     assert "id: ${oc.env:SDSPEC_TEST_NAME}" in text
-    assert "  prompt: |\n    Write one question" in text
+    assert "  prompt: |\n    {{ examples }}\n    Write one new question" in text
     assert "fake" == project.right("far/away/spec.yaml", "provider=fake").config.provider.kind
 
 

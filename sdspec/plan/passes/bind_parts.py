@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import cast
 
 from sdspec.contracts import Check, Dedup, Exporter, Packer, Parser, Provider
@@ -31,9 +32,19 @@ def bind_parts(draft: Draft) -> None:
     _bind_exports(draft)
 
 
+_FILE_NAME = re.compile(r"\w[\w.-]{0,99}")
+"""Names that are a file's on every system, and a config's on the Hugging Face hub."""
+
+
 def _bind_exports(draft: Draft) -> None:
+    names: dict[str, str] = {}
     for name, export in draft.spec.config.export.items():
         key = ("export", name)
+        if not _FILE_NAME.fullmatch(name):
+            hint = "Letters, digits, `_`, `-` and `.`, 100 at most, and no `.` or `-` first."
+            draft.problem(key, f"{name!r} cannot name a file.", hint)
+        if (first := names.setdefault(name.casefold(), name)) != name:
+            draft.problem(key, f"some file systems take {name!r} and {first!r} for one name.", "Choose another one.")
         packer = draft.bind("packers", export.packer, (*key, "packer"))
         if export.format not in kinds("exporters"):
             hint = did_you_mean(export.format, kinds("exporters"))

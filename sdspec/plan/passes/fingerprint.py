@@ -17,8 +17,9 @@ def fingerprint(draft: Draft) -> None:
     steps = []
     for step in draft.steps:
         kind = type(step.part).__name__
-        before = digest(before, step.name, kind, step.part.version, step.part.deciding())
-        steps.append(replace(step, fingerprint=before))
+        deciding = (kind, step.part.version, step.part.deciding())
+        before = digest(before, step.name, *deciding)
+        steps.append(replace(step, fingerprint=before, own=digest(*deciding)))
     draft.steps = steps
     items = [[item.values, item.quota] for item in draft.items]
     workflow = draft.spec.config.workflow

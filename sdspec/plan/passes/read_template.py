@@ -1,26 +1,25 @@
-"""Reads a template's seeds, examples and variables: {choice: {easy: 3, hard: 1}} -> weighted draws."""
+"""Reads a template's seeds and variables: {choice: {easy: 3, hard: 1}} -> weighted draws."""
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sdspec.conform import conform
-from sdspec.errors import did_you_mean
 from sdspec.plan.draft import Draft
 from sdspec.plan.passes.shape_output import RESERVED
 from sdspec.spec.spec import Key
 
+FILE: Key = ("template", "seeds_file")
 DRAWN = ("choice", "range")
-MISSING = "missing_column"
-"""conform's code of a column that is not there; a misspelt one has been reported as unknown."""
+HEAVIEST = 1e100
+"""Weights add up to a finite number."""
+MOST_WRONG = 20
+"""Wrong seeds that are shown; thousands that are alike would hide the rest of the spec's problems."""
 
 
 def read_template(draft: Draft) -> None:
-    """`seeds`, `examples`, `constants`, `choices` and `ranges` are there."""
+    """`seeds`, `constants`, `choices` and `ranges` are there."""
     _read_seeds(draft)
-    _read_examples(draft)
     for name, value in draft.spec.config.template.variables.items():
         key = ("template", "variables", name)
         if name in RESERVED or name in draft.output:
@@ -32,59 +31,24 @@ def read_template(draft: Draft) -> None:
 
 
 def _read_seeds(draft: Draft) -> None:
-    template = draft.spec.config.template
-    read = draft.spec.inputs.get(("template", "seeds_file"))
-    both = read is not None and template.seeds
-    origins = draft.spec.origins
-    if both and origins.of(("template", "seeds")).file == origins.of(("template", "seeds_file")).file:
-        draft.problem(("template", "seeds_file"), "both seeds and seeds_file are set.", "Keep one.")
-    key: Key = ("template", "seeds_file") if read else ("template", "seeds")
-    seeds = [str(seed) for seed in read.data] if read else list(template.seeds)
-    first: dict[str, int] = {}
-    for position, seed in enumerate(seeds):
-        at = key if read else (*key, position)
+    read = draft.spec.inputs.get(FILE)
+    seeds = draft.spec.config.template.seeds if read is None else tuple(read.data)
+    names = [f"seed {position + 1}" for position in range(len(seeds))] if read is None else read.places
+    first: dict[str, str] = {}
+    faults = []
+    for position, (seed, name) in enumerate(zip(seeds, names, strict=True)):
+        at = FILE if read else ("template", "seeds", position)
         if not seed.strip():
-            draft.problem(at, f"seed {position + 1} is empty.", "Remove it.")
+            faults.append((at, f"{name} is empty.", "Remove it."))
         elif seed in first:
             hint = "A seed's rows are told apart by its text; remove one."
-            draft.problem(at, f"seed {position + 1} repeats seed {first[seed] + 1}: {seed!r}.", hint)
-        first.setdefault(seed, position)
+            faults.append((at, f"{name} repeats {first[seed]}: {seed!r}.", hint))
+        first.setdefault(seed, name)
+    for fault in faults[:MOST_WRONG]:
+        draft.problem(*fault)
+    if (more := len(faults) - MOST_WRONG) > 0:
+        draft.problem(("template", "seeds_file" if read else "seeds"), f"{more} more seeds repeat others or are empty.")
     draft.seeds = tuple(first)
-
-
-def _read_examples(draft: Draft) -> None:
-    template = draft.spec.config.template
-    read = draft.spec.inputs.get(("template", "examples_file"))
-    key: Key = ("template", "examples_file") if read else ("template", "examples")
-    examples: Sequence[Any] = read.data if read else template.examples
-    kept = []
-    for position, example in enumerate(examples):
-        at = key if read else (*key, position)
-        if not isinstance(example, Mapping):
-            draft.problem(at, f"example {position + 1} is not a mapping of columns to values.")
-        elif draft.schema is None or _fits(draft, example, position, at):
-            kept.append(example)
-    draft.examples = tuple(kept)
-    shown = template.examples_per_row
-    if shown is not None and shown > len(examples):
-        draft.problem(("template", "examples_per_row"), f"{shown} of {len(examples)} examples cannot be drawn.")
-
-
-def _fits(draft: Draft, example: Mapping[str, Any], position: int, at: Key) -> bool:
-    """True when the example has just the output's columns, with values of their types."""
-    assert draft.schema is not None
-    properties = draft.schema["properties"]
-    before = len(draft.problems)
-    unknown = [name for name in example if name not in properties]
-    for name in unknown:
-        hint = did_you_mean(name, properties)
-        draft.problem((*at, name), f"example {position + 1}: the output has no column {name!r}.", hint)
-    found = conform(example, draft.schema)  # what an answer must be, an example must be too
-    for fault in found if isinstance(found, tuple) else ():
-        misspelt = fault.code == MISSING and any(difflib.get_close_matches(name, properties) for name in unknown)
-        if not misspelt:
-            draft.problem(at, f"example {position + 1}: {fault.detail}.")
-    return len(draft.problems) == before
 
 
 def _read_drawn(draft: Draft, name: str, value: Mapping[str, Any], key: Key) -> None:
@@ -94,7 +58,7 @@ def _read_drawn(draft: Draft, name: str, value: Mapping[str, Any], key: Key) -> 
             isinstance(bounds, Sequence)
             and len(bounds) == 2
             and all(type(bound) is int for bound in bounds)
-            and bounds[0] <= bounds[1]
+            and -(2**63) <= bounds[0] <= bounds[1] < 2**63
         ):
             draft.ranges[name] = (bounds[0], bounds[1])
         else:
@@ -103,7 +67,7 @@ def _read_drawn(draft: Draft, name: str, value: Mapping[str, Any], key: Key) -> 
     choice = value["choice"]
     pairs = list(choice.items()) if isinstance(choice, Mapping) else [(one, 1) for one in _list(choice)]
     weights = [weight for _, weight in pairs]
-    bad = [one for one in weights if isinstance(one, bool) or not isinstance(one, int | float) or one < 0]
+    bad = [one for one in weights if type(one) not in (int, float) or not 0 <= one <= HEAVIEST]
     if bad or not sum(weights):
         hint = "Write {choice: [a, b]} or {choice: {a: 3, b: 1}}, weights not negative."
         draft.problem((*key, "choice"), f"{choice!r} cannot be drawn from.", hint)

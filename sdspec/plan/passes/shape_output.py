@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
+from sdspec.conform import schema_problems
+from sdspec.contracts import Parser
 from sdspec.errors import did_you_mean
 from sdspec.plan.draft import Draft
+from sdspec.plan.plan import kind_of
 from sdspec.spec.spec import Key
 
 SCALARS = {"str": "string", "int": "integer", "float": "number", "bool": "boolean"}
 TYPES = (*SCALARS, *(f"list[{name}]" for name in SCALARS), "json")
 KEY: Key = ("template", "output")
-RESERVED = ("seed", "examples")
+RESERVED = ("seed", "examples", "per_call")
 
 
 def shape_output(draft: Draft) -> None:
@@ -35,8 +38,17 @@ def shape_output(draft: Draft) -> None:
     draft.output = {name: _type(spec) for name, spec in schema.get("properties", {}).items()}
     if draft.dedup is not None and not draft.dedup.columns:
         draft.dedup = draft.dedup.model_copy(update={"columns": tuple(draft.output)})
-    for text in draft.parser.problems(schema) if draft.parser and draft.schema else ():
+    if draft.parser and draft.schema:
+        _check_parser(draft, draft.parser, draft.schema)
+
+
+def _check_parser(draft: Draft, parser: Parser, schema: Mapping[str, Any]) -> None:
+    for text in parser.problems(schema):
         draft.problem(("template", "parse"), text)
+    count = draft.spec.config.workflow.per_call
+    if count > 1 and parser.several(schema, count) is None:
+        what = f"{count} rows from one answer, and parse {kind_of(parser)!r} reads one row per answer."
+        draft.problem(("workflow", "per_call"), what, "Set it to 1, or parse json, tags or regex.")
 
 
 def _is_schema(output: Mapping[str, Any]) -> bool:
@@ -60,25 +72,10 @@ def _from_types(draft: Draft, output: Mapping[str, Any]) -> dict[str, Any]:
 
 def _is_right(draft: Draft, schema: Mapping[str, Any]) -> bool:
     """True for a valid JSON Schema that refers to nothing outside of it."""
-    from jsonschema import Draft202012Validator, SchemaError  # slow to import, and few specs bring a schema
-
-    before = len(draft.problems)
-    try:
-        Draft202012Validator.check_schema(schema)
-    except SchemaError as found:
-        draft.problem((*KEY, *found.absolute_path), f"not a valid JSON Schema: {found.message}.")
-    for path, target in _references(schema, KEY):
-        if not target.startswith("#"):
-            draft.problem(path, f"{target!r} lies outside of this schema.", "Write what it refers to under $defs.")
-    return len(draft.problems) == before
-
-
-def _references(schema: Any, at: Key) -> Iterator[tuple[Key, str]]:
-    inside = schema.items() if isinstance(schema, Mapping) else enumerate(schema) if isinstance(schema, list) else ()
-    for name, value in inside:
-        if name == "$ref" and isinstance(value, str):
-            yield (*at, name), value
-        yield from _references(value, (*at, name))
+    found = schema_problems(schema)
+    for problem in found:
+        draft.problem((*KEY, *problem.path), problem.what, problem.hint)
+    return not found
 
 
 def _type(schema: Mapping[str, Any]) -> str:

@@ -15,6 +15,7 @@ PROVIDED = frozenset({"seed"})
 def sft(draft: Draft) -> None:
     """One item per seed (one in all without seeds), then the template's steps."""
     draft.items = _items(draft)
+    _note_leftover(draft)
     varied = Vary(
         choices=draft.choices,
         ranges=draft.ranges,
@@ -44,6 +45,16 @@ def _items(draft: Draft) -> tuple[Item, ...]:
     return tuple(Item(start, share + (position < rest)) for position, start in enumerate(starts))
 
 
+def _note_leftover(draft: Draft) -> None:
+    """Says where answers hold more rows than are wanted of their seed."""
+    most, per_call = max((item.quota for item in draft.items), default=0), draft.spec.config.workflow.per_call
+    if 0 < most < per_call:
+        draft.notes.append(
+            f"workflow.per_call: an answer makes {per_call} rows of one seed, and no seed wants more than {most}; "
+            "the rest of each answer is not used."
+        )
+
+
 def _shown(draft: Draft) -> int:
     shown = draft.spec.config.template.examples_per_row
     return len(draft.examples) if shown is None else shown
@@ -61,10 +72,12 @@ def _generate(draft: Draft) -> Generate | None:
         prompt=template.prompt,
         constants=draft.constants,
         examples=draft.examples if _shown(draft) else (),
+        style=template.style,
         parser=draft.parser,
         output=draft.schema,
         columns=draft.output,
         needs=_needs(draft),
+        per_call=draft.spec.config.workflow.per_call,
         reasks=draft.spec.config.workflow.reasks,
         native_schema=model.provider.native_schema,
         fake=(template.fake or {}) if model.provider.reads_hints else None,

@@ -1,0 +1,85 @@
+"""`sdspec row`: the whole life of one row: seed, examples, messages, answers, verdicts, cost, and what became of it."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+from pathlib import Path
+
+import orjson
+from rich.console import Console
+from rich.text import Text
+
+from sdspec import api
+from sdspec.catalog.life import Life, LifeCall
+from sdspec.cli.talk import console, price, print_heading, print_messages, print_said, print_values, print_verdicts
+
+
+def main(args: argparse.Namespace) -> int:
+    """The row's life on stdout, in the order in which it happened."""
+    found = api.life(api.open_run(args.run, Path(args.outputs)), args.row)
+    if args.json:
+        print(orjson.dumps(asdict(found), option=orjson.OPT_INDENT_2, default=str).decode())
+    else:
+        print_life(console(), found)
+    return 0
+
+
+def print_life(out: Console, life: Life) -> None:
+    """All of it."""
+    place = "" if life.index is None else f"row {life.index} of its run"
+    print_heading(out, life.id, place)
+    out.print(_fate(life))
+    if life.seed:
+        out.print(Text.assemble(("seed: ", "bold"), life.seed))
+    if (shown := life.notes.get("examples")) is not None:
+        out.print(Text.assemble(("examples drawn: ", "bold"), ", ".join(str(position + 1) for position in shown)))
+    if (slot := life.notes.get("slot")) is not None:
+        out.print(Text.assemble(("part of its answer: ", "bold"), str(slot + 1)))
+    out.print()
+    for call in life.calls:
+        _print_call(out, call)
+    if life.values:
+        print_said(out, "columns", "", _mended(life))
+        print_values(out, life.values)
+        out.print()
+    print_verdicts(out, life.notes.get("checks", {}))
+    if life.step and life.step not in life.notes.get("checks", {}):
+        print_verdicts(out, {life.step: {"ok": False, "reason": life.reason, "detail": life.detail or ""}})
+    if life.calls:
+        costs = [call.cost_usd for call in life.calls]
+        known = sum(cost for cost in costs if cost is not None)
+        out.print(f"{len(costs)} calls, {price(None if None in costs else known)}")
+
+
+def _fate(life: Life) -> Text:
+    if life.fate == "rejected":
+        return Text.assemble((f"rejected at step {life.step}", "yellow"), f": {life.reason}")
+    if life.fate == "surplus":
+        return Text("surplus: started ahead of its turn, and all wanted rows were kept without it", "dim")
+    return Text("kept", "green")
+
+
+def _mended(life: Life) -> str:
+    said = [
+        f"{life.notes[name]} {what}"
+        for name, what in (("reasks", "re-asks"), ("repaired", "repairs of its JSON"))
+        if life.notes.get(name)
+    ]
+    return ", ".join(said)
+
+
+def _print_call(out: Console, call: LifeCall) -> None:
+    source = "from the journal" if call.from_journal else f"{call.tries} tries" if (call.tries or 1) > 1 else ""
+    print_heading(out, f"{call.step}: {call.purpose}", "  ".join(filter(None, [call.model, source])))
+    if call.messages is None:
+        out.print(Text("(the journal no longer holds what was asked)", "dim"))
+    else:
+        print_messages(out, call.messages if call.purpose == "answer" else call.messages[-1:])
+    if call.answer is None:
+        print_said(out, "no answer", call.error or "")
+    else:
+        took = "" if call.latency_s is None else f", {call.latency_s:.1f} s"
+        about = f"{call.input_tokens} tokens in, {call.output_tokens} out{took}, {price(call.cost_usd)}"
+        print_said(out, "answer", call.answer, about)
+    out.print()

@@ -1,0 +1,159 @@
+"""The verbs of the command line: what each takes, and what its help says."""
+
+from __future__ import annotations
+
+import argparse
+import textwrap
+from collections.abc import Callable
+
+SPEC_HELP = "a YAML file, or the bare name of one in specs/; without it the default config"
+OVERRIDES_HELP = "Hydra overrides: key=value, +key=value, ~key, group=option"
+RUN_HELP = "a run folder, a run id, a unique prefix of it, or `last`"
+
+ENDINGS = (
+    "exit codes: 0 done, 1 failed, 2 the spec or command line is wrong, 3 fewer rows than wanted, 130 interrupted; "
+    "1 and 130 can be resumed"
+)
+
+Verb = Callable[..., argparse.ArgumentParser]
+"""Name, what it does, examples, and further lines about it -> its parser."""
+
+
+class Lines(argparse.RawDescriptionHelpFormatter):
+    """Prose is wrapped; lines that begin with a space, which show commands, stay as they are."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog)
+        self._action_max_length = len("    completion")  # argparse forgets how far the commands are indented
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        lines = (
+            line if line.startswith(" ") else textwrap.fill(line, width, break_on_hyphens=False)
+            for line in text.splitlines()
+        )
+        return "\n".join(f"{indent}{line}" for line in lines)
+
+
+def add_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Every verb has its parser, in the order in which help lists them; `sdspec/cli/<verb>.py` does it."""
+
+    def verb(name: str, what: str, *examples: str, more: str = "") -> argparse.ArgumentParser:
+        shown = "\n".join((f"example{'s' if examples[1:] else ''}:", *(f"  {example}" for example in examples)))
+        return verbs.add_parser(
+            name,
+            help=what,
+            description=f"{what[0].upper()}{what[1:]}.",
+            epilog=f"{shown}\n\n{more}" if more else shown,
+            formatter_class=Lines,
+        )
+
+    _on_specs(verb)
+    _on_runs(verb)
+    _for_people(verb)
+
+
+def _on_specs(verb: Verb) -> None:
+    run = _with_spec(
+        verb(
+            "run",
+            "run a spec into a new run folder",
+            "sdspec run template=text2sql provider=fake",
+            "sdspec run orders_sql workflow.size=20",
+            "sdspec run orders_sql -m model.temperature=0.2,0.7",
+            more=f"stdout ends with the run folder; progress is on stderr.\n{ENDINGS}",
+        )
+    )
+    run.add_argument("-m", "--multirun", action="store_true", help="sweep: one run for each combination of a=1,2 b=3,4")
+    run.add_argument("--quiet", action="store_true", help="no progress, only problems and the run folder")
+    run.add_argument("--json", action="store_true", help="print run.json instead of tables")
+    run.add_argument("--retry-errors", action="store_true", help="ask again where the journal holds a refusal")
+    check = _with_spec(
+        verb(
+            "check",
+            "find every problem of a spec, without a call",
+            "sdspec check orders_sql",
+            "sdspec check specs/*.yaml",
+            more="exit codes: 0 no problem, 2 some",
+        ),
+        several=True,
+    )
+    check.add_argument("--json", action="store_true", help="print the problems as JSON")
+    plan = _with_spec(
+        verb(
+            "plan",
+            "show steps, calls, tokens and cost, without a call",
+            "sdspec plan orders_sql",
+            "sdspec plan orders_sql workflow.size=1000",
+        )
+    )
+    plan.add_argument("--json", action="store_true", help="print plan and estimate as JSON")
+    preview = _with_spec(verb("preview", "show the exact messages of the first rows", "sdspec preview orders_sql -n 1"))
+    preview.add_argument("-n", type=_count, default=3, help="rows shown")
+    preview.add_argument("--call", action="store_true", help="ask the model too, and show answers, parsed and checked")
+    preview.add_argument("--json", action="store_true", help="print JSON")
+    explain = verb(
+        "explain", "show a key's value and what set it", "sdspec explain model.temperature --spec orders_sql"
+    )
+    explain.add_argument("key", metavar="KEY", help="a key of the spec, e.g. workflow.size or template")
+    explain.add_argument("words", nargs="*", default=[], metavar="OVERRIDE", help=OVERRIDES_HELP)
+    explain.add_argument("--spec", metavar="SPEC", help=SPEC_HELP)
+    explain.add_argument("--json", action="store_true", help="print JSON")
+    new = verb("new", "write a new spec file", "sdspec new bridges --template custom")
+    new.add_argument("name", metavar="NAME", help="the dataset's name; the file is specs/NAME.yaml")
+    new.add_argument("--template", metavar="TEMPLATE", default="custom", help="an option of conf/template")
+
+
+def _on_runs(verb: Verb) -> None:
+    runs = verb("runs", "list the runs below outputs/, the newest first", "sdspec runs", "sdspec runs -n 100")
+    runs.add_argument("-n", type=_count, help="runs shown; without it a terminal shows the newest 20")
+    runs.add_argument("--outputs", metavar="FOLDER", default="outputs", help="folder of all run folders")
+    runs.add_argument("--json", action="store_true", help="print JSON")
+    show = _with_run(
+        verb("show", "show a run: funnel, reasons, samples, tokens, cost", "sdspec show", "sdspec show last -n 10"),
+        default="last",
+    )
+    show.add_argument("-n", type=_count, default=3, help="samples shown of kept rows and of each reason")
+    show.add_argument("--json", action="store_true", help="print JSON")
+    row = _with_run(verb("row", "show the whole life of one row, kept or rejected", "sdspec row last 3f9a"))
+    row.add_argument("row", metavar="ROW_ID", help="a row's `_row_id`, or a unique prefix of it")
+    row.add_argument("--json", action="store_true", help="print JSON")
+    resume = _with_run(verb("resume", "finish an interrupted run in its folder", "sdspec resume last", more=ENDINGS))
+    resume.add_argument("--quiet", action="store_true", help="no progress")
+    resume.add_argument("--json", action="store_true", help="print run.json instead of tables")
+    resume.add_argument("--retry-errors", action="store_true", help="ask again where the journal holds a refusal")
+    export = _with_run(verb("export", "write a run's rows again, in any format", "sdspec export last export=parquet"))
+    export.add_argument("words", nargs="*", default=[], metavar="OVERRIDE", help=OVERRIDES_HELP)
+    export.add_argument("-o", "--output", metavar="DIR", help="write into this folder, not into the run's export/")
+    export.add_argument("--json", action="store_true", help="print the written files as JSON")
+
+
+def _for_people(verb: Verb) -> None:
+    schema = verb("schema", "print the JSON Schema of a spec, for editors", "sdspec schema -o specs/.schema.json")
+    schema.add_argument("-o", "--output", metavar="FILE", help="write it to a file")
+    completion = verb("completion", "print a shell's completion script", 'eval "$(sdspec completion bash)"')
+    completion.add_argument("shell", choices=("bash", "zsh", "fish"), help="which shell")
+
+
+def _count(text: str) -> int:
+    """A number of things to show."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"a whole number is needed, got '{text}'")
+    return int(text)
+
+
+def _with_spec(parser: argparse.ArgumentParser, *, several: bool = False) -> argparse.ArgumentParser:
+    spec = "[SPEC ...]" if several else "[SPEC]"
+    parser.usage = f"{parser.prog} {spec} [OVERRIDE ...] [options]"
+    parser.add_argument(
+        "words", nargs="*", default=[], metavar=f"{spec} [OVERRIDE ...]", help=f"{SPEC_HELP}; {OVERRIDES_HELP}"
+    )
+    return parser
+
+
+def _with_run(parser: argparse.ArgumentParser, *, default: str | None = None) -> argparse.ArgumentParser:
+    if default is None:
+        parser.add_argument("run", metavar="RUN", help=RUN_HELP)
+    else:
+        parser.add_argument("run", metavar="RUN", nargs="?", default=default, help=f"{RUN_HELP} (the default)")
+    parser.add_argument("--outputs", metavar="FOLDER", default="outputs", help="folder of all run folders")
+    return parser

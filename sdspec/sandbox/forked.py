@@ -1,0 +1,152 @@
+"""Runs Python code in a fork of this process, kept apart as far as it is told, and says how it ended.
+
+To be called in a process that is small and has one thread: `serve.py` is one.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from shutil import rmtree
+
+from sdspec.sandbox.child import Limits, Pipes, become_interpreter
+from sdspec.sandbox.isolation import Isolation
+
+FOLDER = b"/answer"
+"""Stands in what the code says for its folder, whose name is another one each time."""
+KEPT_BYTES = 16384
+"""Of output its beginning, of errors their end; the rest is read and thrown away."""
+LEFT_BYTES = 2**20
+"""Read at most after the process has ended: what it started may still write."""
+PATIENCE_S = 0.05
+"""For output; then comes another look at the process."""
+PAUSE_S = 0.002
+"""Between two looks at a process that says nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How the process of the code ended, and what it wrote."""
+
+    status: int
+    """The exit status; minus the signal that ended it."""
+    late: bool
+    """It was ended because its time was up."""
+    cpu_s: float
+    output: bytes
+    errors: bytes
+
+
+class NotStartedError(Exception):
+    """The kernel refused something before the code began."""
+
+
+def execute_here(code: bytes, limits: Limits, isolation: Isolation, below: str) -> Ended:
+    """The code has run to its end, or to a limit's; raises NotStartedError. Nothing of it is left but what it says.
+
+    Its folder is made in the folder `below`.
+    """
+    with _empty_folder(below) as folder, _Pipe() as output, _Pipe() as errors:
+        try:
+            child = _started(folder, code, limits, isolation, (output.writing, errors.writing))
+        finally:
+            output.close_writing()
+            errors.close_writing()
+        ended = _watched(child, output, errors, limits.timeout_s)
+        name = os.fsencode(folder)
+        return replace(ended, output=ended.output.replace(name, FOLDER), errors=ended.errors.replace(name, FOLDER))
+
+
+class _Pipe:
+    """What a child writes: the first bytes of it, and the last."""
+
+    def __init__(self) -> None:
+        self.reading, self.writing = os.pipe()
+        self.first = b""
+        self.last = b""
+        self.open = True
+
+    def __enter__(self) -> _Pipe:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        os.close(self.reading)
+
+    def close_writing(self) -> None:
+        os.close(self.writing)
+
+    def fileno(self) -> int:
+        return self.reading
+
+    def read(self) -> int:
+        """How many bytes came; none at the end."""
+        data = os.read(self.reading, 65536)
+        self.open = bool(data)
+        self.first += data[: KEPT_BYTES - len(self.first)]
+        self.last = (self.last + data)[-KEPT_BYTES:]
+        return len(data)
+
+
+@contextmanager
+def _empty_folder(below: str) -> Iterator[str]:
+    folder = tempfile.mkdtemp(prefix="sdspec-", dir=below)
+    try:
+        yield folder
+    finally:
+        try:
+            rmtree(folder)
+        except (OSError, RecursionError):  # folders without rights, or thousands in one another
+            subprocess.run(["chmod", "-R", "u+rwx", folder], stderr=subprocess.DEVNULL, check=False)
+            subprocess.run(["rm", "-rf", folder], stderr=subprocess.DEVNULL, check=False)
+
+
+def _started(folder: str, code: bytes, limits: Limits, isolation: Isolation, writing: tuple[int, int]) -> int:
+    """The number of the process that runs the code, or of its keeper."""
+    status, status_end = os.pipe()  # closed by exec
+    child = os.fork()
+    if child == 0:
+        become_interpreter(folder, code, limits, isolation, Pipes(*writing, status_end))
+    os.close(status_end)
+    with os.fdopen(status, "rb") as reading:
+        refused = reading.read()
+    if refused:
+        os.waitpid(child, 0)
+        raise NotStartedError(refused.decode("utf-8", "replace"))
+    return child
+
+
+def _watched(child: int, output: _Pipe, errors: _Pipe, timeout_s: float) -> Ended:
+    """What the process wrote, until it has ended or its time was up."""
+    deadline = time.monotonic() + timeout_s
+    late = False
+    while True:
+        done, status, usage = os.wait4(child, os.WNOHANG)
+        if done:
+            break
+        if late := time.monotonic() > deadline:
+            os.killpg(child, signal.SIGKILL)
+            _, status, usage = os.wait4(child, 0)
+            break
+        if not _read((output, errors), PATIENCE_S):
+            time.sleep(PAUSE_S)
+    with suppress(ProcessLookupError):
+        os.killpg(child, signal.SIGKILL)  # what it left behind in its group
+    left = LEFT_BYTES
+    while left > 0 and (count := _read((output, errors), 0.0)):
+        left -= count
+    cpu_s = usage.ru_utime + usage.ru_stime
+    return Ended(os.waitstatus_to_exitcode(status), late, cpu_s, output.first, errors.last)
+
+
+def _read(pipes: tuple[_Pipe, ...], patience_s: float) -> int:
+    """How many bytes came from those that are open."""
+    still_open = [pipe for pipe in pipes if pipe.open]
+    ready, _, _ = select.select(still_open, [], [], patience_s) if still_open else ([], [], [])
+    return sum(pipe.read() for pipe in ready)
