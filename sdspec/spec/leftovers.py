@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from sdspec.prompts import TextError, compile_text
+from sdspec.spec.find import packaged_conf
 from sdspec.spec.settings import Dropped, Setting, find, put, walk
 from sdspec.spec.spec import Key
 
@@ -46,8 +47,8 @@ def clear(tree: Setting, spec: str, note: Callable[[str], None], drop: Callable[
         for one in gone:
             drop(one)
             tree = put(tree, one.key, None)
-        # a variable of which nothing speaks is no news; that no examples are shown, or no fake answers are there, is
-        if names := [str(one.key[-1]) for one in gone if one.key[1] != "variables"]:
+        # what the package brings is no news (`explain` shows it all the same), nor a variable of which nothing speaks
+        if names := [str(one.key[-1]) for one in gone if one.key[1] != "variables" and not _is_packaged(one.setting)]:
             origin = above.places[-1].origin
             note(f"template.{cause} ({origin}) takes another's place; left out with that: {', '.join(names)}.")
     return tree
@@ -57,6 +58,10 @@ def _is_below(found: Setting, above: Setting, spec: str) -> bool:
     place = found.places[-1]
     own = place.origin.override is not None or place.origin.file == spec
     return not own and place.layer < above.places[-1].layer
+
+
+def _is_packaged(setting: Setting) -> bool:
+    return setting.places[-1].folder.resolve().is_relative_to(packaged_conf())
 
 
 def _of_other_columns(tree: Setting) -> Iterator[Key]:
