@@ -4,6 +4,9 @@ spec = sdspec.load("specs/orders_sql.yaml", overrides=["model.temperature=0.2"])
 plan = sdspec.compile(spec)
 run = sdspec.run(plan)
 run.rows()
+
+What looks at specs and plans is imported here; the engine, the tables and the sweeps only by the functions that need
+them, so that `check`, `plan` and `explain` start in less than a second.
 """
 
 from __future__ import annotations
@@ -19,43 +22,27 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from sdspec.catalog.card import write_cards
-from sdspec.catalog.life import Life, read_life
-from sdspec.catalog.past import last_run
-from sdspec.catalog.report import write_report
-from sdspec.engine.preview import Previewed, walk_first
-from sdspec.engine.run import CANCELLED, Observer, Silent, Summary, run_plan
-from sdspec.errors import Problem, SdspecError, SpecError, StoreError
-from sdspec.exporting import Exported, Watch, export_run
-from sdspec.plan.changes import Changes
-from sdspec.plan.changes import changes as changes_since
+from sdspec.errors import Problem, SpecError, StoreError
 from sdspec.plan.compile import compile_all, compile_spec
-from sdspec.plan.estimate import StepEstimate
-from sdspec.plan.estimate import estimate as estimate_plan
-from sdspec.plan.explain import Explanation
-from sdspec.plan.explain import explain as explain_key
 from sdspec.plan.plan import Plan
-from sdspec.plan.preview import FirstAsk, first_asks
-from sdspec.schema.document import schema_text, spec_schema
 from sdspec.spec.load import load_spec, trace_spec
-from sdspec.spec.options import options
-from sdspec.spec.record import literal, run_spec_text
-from sdspec.spec.spec import Spec, with_value
-from sdspec.starter import SCHEMA, write_starter
-from sdspec.store.disk import write_whole
-from sdspec.store.journal import Journal
-from sdspec.store.process import this_process
+from sdspec.spec.spec import Spec
 from sdspec.store.runfolder import RunFolder, create_sweep, find_run
-from sdspec.store.tables import read_rows
-from sdspec.sweeping.conduct import conduct, prepare
-from sdspec.sweeping.job import SweepWatch, SweptRun, Unwatched
-from sdspec.sweeping.results import Sweep
-from sdspec.sweeping.stop import Stop
-from sdspec.versions import environment
 
 if TYPE_CHECKING:
     import datasets
     import pyarrow as pa
+
+    from sdspec.catalog.life import Life
+    from sdspec.engine.preview import Previewed
+    from sdspec.engine.run import Observer, Summary
+    from sdspec.exporting import Exported, Watch
+    from sdspec.plan.changes import Changes
+    from sdspec.plan.estimate import StepEstimate
+    from sdspec.plan.explain import Explanation
+    from sdspec.plan.preview import FirstAsk
+    from sdspec.sweeping.job import SweepWatch
+    from sdspec.sweeping.results import Sweep
 
 JOURNAL_ENV = "SDSPEC_JOURNAL"
 
@@ -80,6 +67,8 @@ class Run:
 
     def rows(self) -> pa.Table:
         """The kept rows, in index order; also while the run goes on."""
+        from sdspec.store.tables import read_rows
+
         return read_rows(self.path)
 
     def dataset(self) -> datasets.Dataset:
@@ -106,6 +95,8 @@ def explain(
     key: str, target: str | os.PathLike[str] | None = None, overrides: Sequence[str] = (), cwd: Path | None = None
 ) -> Explanation:
     """A key's value and everything that was written for it on the way, also in a spec that has problems."""
+    from sdspec.plan.explain import explain as explain_key
+
     spec, history = trace_spec(None if target is None else os.fspath(target), overrides, cwd=cwd)
     return explain_key(spec, history, key, cwd or Path.cwd())
 
@@ -117,26 +108,39 @@ def compile(spec: Spec) -> Plan:
 
 def estimate(plan: Plan) -> tuple[StepEstimate, ...]:
     """What the plan would ask, and how much of that the journal already holds; no call is made."""
+    from sdspec.plan.estimate import estimate as estimate_plan
+
     path = journal_path(plan)
     if not path.exists():
         return estimate_plan(plan, lambda keys: set())
+    from sdspec.store.journal import Journal
+
     with Journal.open(path) as journal:
         return estimate_plan(plan, journal.has_many)
 
 
 def changes(plan: Plan) -> Changes | None:
     """What differs from the last run of the same name below `engine.outputs`; None where there is none."""
+    from sdspec.catalog.past import last_run
+    from sdspec.plan.changes import changes as changes_since
+    from sdspec.spec.record import literal
+
     past = last_run(Path(plan.engine.outputs), plan.name, plan.spec.inputs)
     return None if past is None else changes_since(past, plan, literal(plan.spec.raw))
 
 
 def preview(plan: Plan, count: int = 3) -> list[FirstAsk]:
     """The first rows in the order in which a run attempts them, with what each asks, word for word; no call is made."""
+    from sdspec.plan.preview import first_asks
+
     return first_asks(plan, count)
 
 
 def call_first(plan: Plan, count: int = 3, observer: Observer | None = None) -> list[Previewed]:
     """The first rows as a run walks them, up to what hangs on other rows; a run gets their answers from the journal."""
+    from sdspec.engine.preview import walk_first
+    from sdspec.engine.run import Silent
+    from sdspec.store.journal import Journal
 
     async def go() -> list[Previewed]:
         with Journal.open(journal_path(plan)) as journal:
@@ -147,8 +151,11 @@ def call_first(plan: Plan, count: int = 3, observer: Observer | None = None) -> 
 
 def life(run: Run, row: str) -> Life:
     """The whole life of the row whose id begins like this; raises SpecError where there is none, or several."""
+    from sdspec.catalog.life import read_life
+    from sdspec.store.journal import Journal
+
     path = run_journal(run)
-    if path is None:
+    if path is None or not path.exists():
         return read_life(run.path, row, None)
     with Journal.open(path) as journal:
         return read_life(run.path, row, journal)
@@ -161,11 +168,13 @@ def run(plan: Plan, observer: Observer | None = None, *, retry_errors: bool = Fa
 
 async def arun(plan: Plan, observer: Observer | None = None, *, retry_errors: bool = False) -> Run:
     """`run` for code that has an event loop."""
+    from sdspec.engine.run import Silent
+    from sdspec.running import run_into
 
     def make() -> RunFolder:
         return RunFolder.create(Path(plan.engine.outputs), plan.name, plan.id, datetime.now())
 
-    return await _into_new(plan, observer or Silent(), make, retry_errors)
+    return Run(*await run_into(plan, make, journal_path(plan), observer or Silent(), retry_errors=retry_errors))
 
 
 def sweep(
@@ -181,6 +190,11 @@ def sweep(
     Raises SpecError, before any call, with every problem of every combination, and for a swept key that changes no row.
     A job that fails later is a result like the others. `hydra/launcher=joblib` runs jobs side by side, in processes.
     """
+    from sdspec.store.process import this_process
+    from sdspec.sweeping.conduct import conduct, prepare
+    from sdspec.sweeping.job import SweptRun, Unwatched
+    from sdspec.sweeping.stop import Stop
+
     named = None if target is None else os.fspath(target)
     prepared = prepare(named, overrides, cwd)
     seen = watch or Unwatched()
@@ -194,7 +208,9 @@ def sweep(
 
 
 def _run_swept(plan: Plan, observer: Observer, make: Callable[[], RunFolder], *, retry_errors: bool) -> None:
-    asyncio.run(_into_new(plan, observer, make, retry_errors))
+    from sdspec.running import run_into
+
+    asyncio.run(run_into(plan, make, journal_path(plan), observer, retry_errors=retry_errors))
 
 
 def resume(run: Run, observer: Observer | None = None, *, retry_errors: bool = False) -> Run:
@@ -204,19 +220,16 @@ def resume(run: Run, observer: Observer | None = None, *, retry_errors: bool = F
     if record["status"] == "done":
         return run
 
-    named = os.environ.get(JOURNAL_ENV) or record.get("journal")
-    path = Path(named) if named else journal_path(plan)
+    path = run_journal(run) or journal_path(plan)
     if not path.exists():
         raise StoreError(
             f"the journal of this run, {path}, is gone; without it a resume would lose the rows there are."
         )
+    from sdspec.engine.run import Silent
+    from sdspec.running import run_on
 
-    async def go() -> Run:
-        with Journal.open(path) as journal:
-            run.folder.claim()
-            return await _into(plan, run.folder, journal, observer or Silent(), retry_errors)
-
-    return asyncio.run(go())
+    watch = observer or Silent()
+    return Run(run.folder, asyncio.run(run_on(plan, run.folder, path, watch, retry_errors=retry_errors)))
 
 
 def plan_of(run: Run) -> Plan:
@@ -244,7 +257,9 @@ def export(
     if not plan.exports:
         where = plan.spec.origins.where(("export",))
         raise SpecError([Problem(where, "export: no dataset is asked for.", "Say which, e.g. export=jsonl.")])
-    return _export(plan, run.folder, into, watch)
+    from sdspec.running import write_exports
+
+    return write_exports(plan, run.folder, into, watch)
 
 
 _OF_EXPORTS = re.compile(r"[+~]*(export|card)(\.|=|@|$)")
@@ -255,21 +270,20 @@ def _not_of_exports(word: str) -> Problem:
     return Problem(f"override '{word}'", what, "Keys that it takes: export, card.")
 
 
-def _export(plan: Plan, folder: RunFolder, into: Path | None = None, watch: Watch | None = None) -> Exported:
-    exported = export_run(plan, folder.path, into, watch)
-    write_cards(plan, folder.path, folder.read_run(), exported.folder, [one.path for one in exported.written])
-    if exported.problems:
-        raise SpecError(exported.problems)
-    return exported
-
-
 def schema(cwd: Path | None = None) -> dict[str, Any]:
     """The JSON Schema (draft-07) of a spec file, with the options of the packaged conf and of those in `cwd`."""
+    from sdspec.schema.document import spec_schema
+    from sdspec.spec.options import options
+
     return spec_schema(options(cwd or Path.cwd()))
 
 
 def new(name: str, template: str = "custom", cwd: Path | None = None) -> tuple[Path, Path]:
     """specs/NAME.yaml, new and right at once, and the schema beside it, for editors; raises SpecError."""
+    from sdspec.schema.document import schema_text
+    from sdspec.starter import SCHEMA, write_starter
+    from sdspec.store.disk import write_whole
+
     here = (cwd or Path.cwd()).absolute()
     path = write_starter(name, template, here)
     beside = path.with_name(SCHEMA)
@@ -285,65 +299,12 @@ def open_run(run: str | os.PathLike[str], outputs: Path = Path("outputs")) -> Ru
 
 
 def run_journal(run: Run) -> Path | None:
-    """The journal that the run used, where it is still there."""
+    """The journal that the run goes by, there or not: SDSPEC_JOURNAL, else what its record names."""
     named = os.environ.get(JOURNAL_ENV) or run.record().get("journal")
-    return Path(named) if named and Path(named).exists() else None
+    return Path(named) if named else None
 
 
 def journal_path(plan: Plan) -> Path:
     """Where the plan's call journal is: SDSPEC_JOURNAL, else engine.journal, else below engine.outputs."""
     named = os.environ.get(JOURNAL_ENV) or plan.engine.journal
     return Path(named) if named else Path(plan.engine.outputs) / "journal.sqlite"
-
-
-async def _into_new(plan: Plan, observer: Observer, make: Callable[[], RunFolder], retry_errors: bool) -> Run:
-    with Journal.open(journal_path(plan)) as journal:
-        folder = make()
-        _write_inputs(plan, folder)
-        return await _into(plan, folder, journal, observer, retry_errors)
-
-
-async def _into(plan: Plan, folder: RunFolder, journal: Journal, observer: Observer, retry_errors: bool) -> Run:
-    try:
-        folder.begin({"journal": str(journal.path.absolute()), **environment(plan)})
-        summary = await run_plan(plan, folder, journal, observer, retry_errors=retry_errors)
-    except BaseException as found:
-        _failed(folder, found)
-        raise
-    folder.end(summary.status, _outcome(summary))
-    if summary.why == CANCELLED:
-        raise asyncio.CancelledError
-    write_report(folder.path, folder.read_run())
-    if summary.tally.kept and plan.exports:
-        _export(plan, folder)
-    return Run(folder, summary)
-
-
-def _failed(folder: RunFolder, found: BaseException) -> None:
-    why = str(found) if isinstance(found, SdspecError) else f"{type(found).__name__}: {found}"
-    try:
-        folder.end("failed", {"why": why})
-    except StoreError:  # the disk is full: the first error says so
-        return
-
-
-def _outcome(summary: Summary) -> dict[str, Any]:
-    return {
-        "why": summary.why,
-        "counts": summary.tally.counts(),
-        **summary.tally.usage(),
-        "missing": summary.missing,
-        "elapsed_s": round(summary.elapsed_s, 3),
-        "rows_sha256": summary.rows_sha256,
-    }
-
-
-def _write_inputs(plan: Plan, folder: RunFolder) -> None:
-    """`spec.yaml`, `.hydra/`, `plan.json` and `inputs/` are there."""
-    raw: Any = dict(plan.spec.raw)
-    for key, found in plan.spec.inputs.items():
-        raw = with_value(raw, key, folder.keep_input(found.path, found.sha256))
-    folder.write_text("spec.yaml", run_spec_text(raw))
-    for name, text in plan.spec.hydra.items():
-        folder.write_text(f".hydra/{name}.yaml", text)
-    folder.write_json("plan.json", plan.to_json())

@@ -118,11 +118,12 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """One POST, ready to send."""
+    """One request, ready to send."""
 
     url: str
     headers: Mapping[str, str]
     body: bytes
+    method: str = "POST"
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,3 +134,17 @@ class HttpResponse:
     headers: Mapping[str, str]
     """Names in lower case."""
     body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """An endpoint is there, and not ready yet."""
+
+    said: str
+    """Tells the user what is being waited for."""
+    pause_s: float
+    """Until it is asked again."""
+    longest_s: float
+    """How long it is waited for, in all."""
+    hint: str
+    """What to do when that was not enough."""

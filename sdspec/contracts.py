@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from sdspec.calls import Answer, Ask, HttpRequest, HttpResponse
+from sdspec.calls import Answer, Ask, HttpRequest, HttpResponse, ModelCall, Wait
 from sdspec.rows import Reject, Row
 
 if TYPE_CHECKING:
+    from ssl import SSLContext
+
     import pyarrow as pa
 
 
@@ -237,7 +239,7 @@ class Limits(BaseModel):
 
 
 Transport = Callable[[HttpRequest, float], Awaitable[HttpResponse]]
-"""Sends one request with a timeout in seconds. Raises TimeoutError or ConnectionError."""
+"""Sends one request with a timeout in seconds. Raises TimeoutError, ConnectionError, or RunFatal (certificates)."""
 
 
 @dataclass(frozen=True)
@@ -249,6 +251,12 @@ class Endpoint:
     """The API key or token, read from the environment when opened; never written anywhere."""
     transport: Transport | None = None
     """None: the caller's shared HTTP session."""
+    tls: SSLContext | None = None
+    """Which certificates are trusted; None: those that this machine trusts."""
+    renew: Callable[[str], Endpoint] | None = None
+    """The endpoint with credentials read again (in a thread), given what was said against these; PrerequisiteError."""
+    renew_at: float | None = None
+    """Unix time from which the credentials are read again before they are refused."""
 
 
 class Provider(Part):
@@ -290,6 +298,18 @@ class Provider(Part):
         """Tokens that prompt and answer may have together; None where only the price map may know."""
         return None
 
+    def sampling_for(self, model_id: str) -> frozenset[str]:
+        """Sampling settings that reach this model, where they differ from one to another."""
+        return self.sampling
+
+    def sampling_problems(self, call: ModelCall) -> Mapping[str, str]:
+        """Values that the model would refuse: setting -> what is wrong with it, and what to do."""
+        return {}
+
+    def native_schema_for(self, model_id: str) -> bool:
+        """True when `Ask.schema` constrains decoding of this model."""
+        return self.native_schema
+
     def model_problems(self, model_id: str) -> list[str]:
         """What is wrong with a model id that needs no network to know."""
         return []
@@ -299,6 +319,17 @@ class Provider(Part):
         self, model_id: str, concurrency: int, say: Callable[[str], None]
     ) -> AbstractAsyncContextManager[Endpoint]:
         """The endpoint, ready for calls; raises PrerequisiteError. `say` tells the user what takes time."""
+
+    def probe(self, endpoint: Endpoint) -> HttpRequest | None:
+        """A request that costs nothing and shows whether calls can be answered; None where there is none."""
+        return None
+
+    def probed(self, model_id: str, response: HttpResponse) -> Wait | None:
+        """What to wait for, by the response to the probe; None: calls may go out.
+
+        Raises PrerequisiteError when no call can be answered, and AuthExpired.
+        """
+        return None
 
     @abstractmethod
     def request(self, ask: Ask, endpoint: Endpoint) -> HttpRequest:

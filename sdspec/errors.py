@@ -18,6 +18,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,13 @@ class CallError(SdspecError):
         """The provider's text, for people."""
         self.status = status
         """The HTTP status, where there was one."""
+
+    def without(self, secret: str) -> Self:
+        """This error with the secret blotted out: some servers echo a refused key."""
+        if secret and secret in self.message:
+            self.message = self.message.replace(secret, "***")
+            self.args = (f"{self.code}: {self.message}",)
+        return self
 
 
 class RowFatal(CallError):

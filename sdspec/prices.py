@@ -67,6 +67,12 @@ def window_of(model: str | None) -> Window | None:
     return Window(_tokens(row.get("max_input_tokens")), _tokens(row.get("max_output_tokens")), _source())
 
 
+def trait_of(model: str, name: str) -> bool | None:
+    """A yes or no that litellm's map has on a model, e.g. `supports_tool_choice`; None where it is silent."""
+    said = _map().get(model, {}).get(name)
+    return said if isinstance(said, bool) else None
+
+
 def _tokens(value: Any) -> int | None:
     """The map has some numbers as texts, and an explanation where a number belongs."""
     return int(value) if str(value).isdecimal() and int(value) > 0 else None

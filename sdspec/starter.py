@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from sdspec.plan.compile import compile_all
 from sdspec.spec.find import ROOT, SUFFIXES, packaged_conf
 from sdspec.spec.load import load_spec
 from sdspec.spec.models import NAME
-from sdspec.spec.options import options
+from sdspec.spec.options import head_comment, options
 from sdspec.spec.record import literal, to_line, to_yaml
 from sdspec.spec.validate import description
 from sdspec.store.disk import saying
@@ -175,6 +174,5 @@ def _indented(lines: Iterable[str]) -> Iterator[str]:
 def _about(template: str, cwd: Path) -> str:
     """What the head of the option's file says, without its commands."""
     paths = [conf / f"template/{template}.yaml" for conf in (cwd / "conf", packaged_conf())]
-    lines = next(path for path in paths if path.is_file()).read_text(encoding="utf-8-sig").splitlines()
-    head = (line.lstrip("# ") for line in takewhile(lambda line: line.startswith("#"), lines))
-    return " ".join(line for line in head if line and not line.startswith(("@package", "sdspec ")))
+    head = head_comment(next(path for path in paths if path.is_file()))
+    return " ".join(line for line in head if line and not line.startswith("sdspec "))

@@ -11,7 +11,7 @@ import logging
 import os
 import threading
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import orjson
@@ -63,8 +63,14 @@ def request(
         body = config.transform_request(model, messages, params | dict(extra or {}), known, headers)
         headers, signed = config.sign_request(headers, params, body, url, key, model)
     except _litellm().UnsupportedParamsError as error:
-        raise Fatal("unsupported_setting", str(error)) from error
+        raise Fatal("unsupported_setting", _unsupported(error)) from error
     return HttpRequest(url=url, headers=headers, body=signed or orjson.dumps(body))
+
+
+def _unsupported(error: Exception) -> str:
+    """What litellm says of a setting that a model does not take, with our advice in the place of its own."""
+    said = str(error).removeprefix("litellm.UnsupportedParamsError: ").partition(" To drop unsupported")[0]
+    return f"{said} Leave the setting out, e.g. model.temperature=null"
 
 
 def answer(provider: str, ask: Ask, response: HttpResponse, secret: str = "") -> Answer:
@@ -72,7 +78,33 @@ def answer(provider: str, ask: Ask, response: HttpResponse, secret: str = "") ->
     try:
         return _answer(provider, ask, response)
     except CallError as error:
-        raise _without(error, secret) from None
+        raise error.without(secret) from None
+
+
+def converse(ask: Ask, model: str, extra: Mapping[str, Any]) -> bytes:
+    """The body of a Converse request of Amazon Bedrock; `model` is what litellm knows the model by.
+
+    `extra` are Converse's own settings as litellm names them, e.g. {"top_k": 40, "guardrailConfig": {...}}.
+    """
+    try:
+        frame = _converse_frame(model, orjson.dumps([_settings(ask, structured=True), extra]))
+    except _litellm().UnsupportedParamsError as error:
+        raise Fatal("unsupported_setting", _unsupported(error)) from error
+    return orjson.dumps({**_converse_messages(ask, guarded="guardrailConfig" in frame), **frame})
+
+
+def converse_answer(ask: Ask, model: str, response: HttpResponse) -> Answer:
+    """The answer in a successful Converse response; where the schema was sent as a tool, what that was called with."""
+    reply = _transformed(_converse_config(), ask, response, model)
+    choice = reply.choices[0]
+    text, finish = choice.message.content, choice.finish_reason
+    for call in choice.message.tool_calls or ():
+        if call.function.name == _tool_name():
+            text, finish = _unwrapped(call.function.arguments, ask), "stop" if finish == "tool_calls" else finish
+            break
+    if orjson.loads(response.body)["stopReason"] == "model_context_window_exceeded":  # unknown to litellm
+        finish = "length"
+    return openai_format.said(text, finish, None, reply.usage.model_dump())
 
 
 def classify(provider: str, ask: Ask, response: HttpResponse) -> CallError:
@@ -108,7 +140,44 @@ def _answer(provider: str, ask: Ask, response: HttpResponse) -> Answer:
     return openai_format.said(message.content, choice.finish_reason, refusal, usage)
 
 
-def _transformed(config: Any, ask: Ask, response: HttpResponse) -> Any:
+@lru_cache(maxsize=64)
+def _converse_frame(model: str, settings: bytes) -> Mapping[str, Any]:
+    """All of a Converse body but its messages, which is mostly the same: litellm takes a millisecond or more for it."""
+    params, extra = orjson.loads(settings)
+    config = _converse_config()
+    params = config.map_openai_params(params, {}, model, False)
+    said: list[Any] = [{"role": "user", "content": "-"}]
+    body: dict[str, Any] = config.transform_request(model, said, params | extra, {}, {})
+    return {name: value for name, value in body.items() if name not in ("messages", "system")}
+
+
+def _converse_messages(ask: Ask, *, guarded: bool) -> dict[str, Any]:
+    """`messages` and `system` as litellm writes them for texts, at a hundredth of the time.
+
+    A guardrail looks at the user's last words (`guardContent`), not at what leads to them.
+    """
+    system = [{"text": message["content"]} for message in ask.messages if message["role"] == "system"]
+    said: list[dict[str, Any]] = []
+    for message in ask.messages:
+        if message["role"] == "system":
+            continue
+        if not said or said[-1]["role"] != message["role"]:
+            said.append({"role": message["role"], "content": []})
+        said[-1]["content"].append({"text": message["content"]})
+    if guarded and said and said[-1]["role"] == "user":
+        said[-1]["content"] = [{"guardContent": {"text": text}} for text in said[-1]["content"]]
+    return {"messages": said, "system": system} if system else {"messages": said}
+
+
+def _unwrapped(arguments: str, ask: Ask) -> str:
+    """What a tool was called with; some models put it below a key `properties`, as the schema does."""
+    said = orjson.loads(arguments)
+    wanted = (ask.schema or {}).get("properties", {})
+    wrapped = isinstance(said, dict) and said.keys() == {"properties"} and "properties" not in wanted
+    return orjson.dumps(said["properties"]).decode() if wrapped else arguments
+
+
+def _transformed(config: Any, ask: Ask, response: HttpResponse, model: str | None = None) -> Any:
     """litellm's ModelResponse; a 2xx body that litellm cannot read is a garbled one."""
     import httpx
 
@@ -118,7 +187,7 @@ def _transformed(config: Any, ask: Ask, response: HttpResponse) -> Any:
     unreadable = (litellm.exceptions.OpenAIError, _error_class(), ValueError, LookupError, TypeError, AttributeError)
     try:
         return config.transform_response(
-            model=ask.model.id,
+            model=model or ask.model.id,
             raw_response=raw,
             model_response=litellm.ModelResponse(),
             logging_obj=_NoLog(),
@@ -146,15 +215,6 @@ def _settings(ask: Ask, structured: bool) -> dict[str, Any]:
     return {name: value for name, value in settings.items() if value is not None}
 
 
-def _without(error: CallError, secret: str) -> CallError:
-    """The error with the secret blotted out: some servers echo a refused key."""
-    if not secret or secret not in error.message:
-        return error
-    error.message = error.message.replace(secret, "***")
-    error.args = (f"{error.code}: {error.message}",)
-    return error
-
-
 @cache
 def _litellm() -> Any:
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # else it downloads a price map when imported
@@ -165,6 +225,7 @@ def _litellm() -> Any:
     litellm.telemetry = False
     litellm.suppress_debug_info = True
     litellm.num_retries = 0
+    litellm.ModelResponse()  # pydantic builds its schema with the first one, which takes long: better now than later
     return litellm
 
 
@@ -178,6 +239,17 @@ def _config(provider: str, model: str) -> Any:
     if config is None:
         raise Fatal("unknown_model", f"litellm knows no chat format for '{model}' at provider '{provider}'")
     return config
+
+
+@cache
+def _converse_config() -> Any:
+    return _litellm().AmazonConverseConfig()
+
+
+@cache
+def _tool_name() -> str:
+    name: str = importlib.import_module("litellm.constants").RESPONSE_FORMAT_TOOL_NAME
+    return name
 
 
 @cache

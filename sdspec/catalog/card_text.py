@@ -75,7 +75,8 @@ def warnings(facts: Facts) -> list[str]:
         state = STATES[record["status"]]
         found.append(f"**Not all of it**: {state}; these are the rows it had kept by then.")
     elif facts.kept < counts.get("wanted", 0):
-        found.append(f"**Fewer rows than wanted**: {facts.kept} of {counts['wanted']} ({record.get('why')}).")
+        why = _plain(str(record.get("why")))
+        found.append(f"**Fewer rows than wanted**: {facts.kept} of {counts['wanted']} ({why}).")
     if _made_up(plan):
         found.append("**No model wrote this**: provider `fake` made the texts up, to try a spec.")
     if any(kind_of(one.provider) == "local" and "135m" in one.call.id for one in plan.models.values()):
@@ -94,9 +95,9 @@ def _made_up(plan: Plan) -> bool:
 def _files(facts: Facts, entries: Sequence[Written]) -> str:
     lines = []
     for one in entries:
-        of_another = "" if one.run == facts.record["id"] else f", of run `{one.run}`"
-        packer = f"`{one.packer['kind']}`{of_another}"
-        lines += [(f"`{path}`", f"{one.rows:,}", one.format, packer, f"`{sha}`") for path, sha in one.sha256.items()]
+        of_another = "" if one.run == facts.record["id"] else f", of run {_code(one.run)}"
+        packer = f"{_code(one.packer['kind'])}{of_another}"
+        lines += [(_code(path), f"{one.rows:,}", one.format, packer, f"`{sha}`") for path, sha in one.sha256.items()]
     return _table(("file", "rows", "format", "packed as", "sha256"), lines)
 
 
@@ -108,7 +109,7 @@ def _loading(configs: Mapping[str, Written], entries: Sequence[Written]) -> list
     ]
     if not lines:
         return []
-    return ["```python\nfrom datasets import load_dataset, load_from_disk\n\n" + "\n".join(lines) + "\n```"]
+    return [_fenced("\n".join(["from datasets import load_dataset, load_from_disk", "", *lines]), "python")]
 
 
 def _load(written: Written) -> str:
@@ -119,8 +120,8 @@ def _load(written: Written) -> str:
 
 
 def _columns(written: Written) -> list[str]:
-    title = f"`{written.path}`" if written.path != "." else "The rows"
-    lines = [(f"`{one['name']}`", _type(one)) for one in written.features]
+    title = _code(written.path) if written.path != "." else "The rows"
+    lines = [(_code(one["name"]), _plain(_type(one))) for one in written.features]
     return [
         f"### {title}",
         _table(("column", "type"), lines),
@@ -141,20 +142,20 @@ def _type(feature: Mapping[str, Any] | str | list[Any]) -> str:
 
 def _made(facts: Facts) -> list[tuple[str, str]]:
     plan, record = facts.plan, facts.record
-    seeds = [str(item.values["seed"])[:SEED] for item in plan.items if "seed" in item.values]
+    seeds = [_code(str(item.values["seed"])[:SEED]) for item in plan.items if "seed" in item.values]
     shown = ", ".join(seeds[:SEEDS_SHOWN]) + (f" and {len(seeds) - SEEDS_SHOWN} more" if seeds[SEEDS_SHOWN:] else "")
-    checks = [f"{kind_of(one.part)} ({one.part.column})" for one in plan.steps if isinstance(one.part, Check)]
+    checks = [f"{kind_of(one.part)} ({_code(one.part.column)})" for one in plan.steps if isinstance(one.part, Check)]
     dedups = [
-        f"{kind_of(one.part)} ({', '.join(one.part.columns) or 'all columns'})"
+        f"{kind_of(one.part)} ({', '.join(map(_code, one.part.columns)) or 'all columns'})"
         for one in plan.steps
         if isinstance(one.part, Dedup)
     ]
-    lines = [*((name, str(model)) for name, model in plan.models.items())]
+    lines = [*((_plain(name), _plain(str(model))) for name, model in plan.models.items())]
     lines += [
         (f"{len(seeds)} seeds", shown) if seeds else ("seeds", "none"),
         ("checks", ", ".join(checks) or "none"),
         ("repeats", ", ".join(dedups) or "kept"),
-        ("judges", ", ".join(plan.spec.config.evaluation or ()) or "none"),
+        ("judges", ", ".join(map(_plain, plan.spec.config.evaluation or ())) or "none"),
         ("when", " to ".join(str(record[key])[:19] for key in ("started_at", "ended_at") if record.get(key))),
     ]
     if facts.ended and "tokens" in record:
@@ -180,7 +181,7 @@ def _prompt(raw: Mapping[str, Any]) -> list[str]:
 def _funnel(facts: Facts) -> Iterable[tuple[str, str]]:
     yield f"{facts.attempted:,}", "attempted"
     for reason, count in facts.rejected:
-        yield f"-{count:,}", f"`{reason}`"
+        yield f"-{count:,}", _code(reason)
     yield f"{facts.kept:,}", "kept"
 
 
@@ -214,9 +215,25 @@ def _cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
 
 
+def _code(text: str) -> str:
+    """A code span of one line; nothing in it is Markdown or HTML."""
+    line = " ".join(text.split())
+    ticks = "`" * (_longest_ticks(line) + 1)
+    space = " " if line.startswith("`") or line.endswith("`") else ""
+    return f"{ticks}{space}{line}{space}{ticks}" if line else ""
+
+
+def _plain(text: str) -> str:
+    """One line of text as it is read: nothing in it is Markdown or HTML."""
+    return re.sub(r"([\\`*\[\]<>])", r"\\\1", " ".join(text.split()))
+
+
+def _longest_ticks(text: str) -> int:
+    return max((len(run) for run in re.findall(r"`+", text)), default=0)
+
+
 def _fenced(text: str, language: str = "") -> str:
-    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
-    fence = "`" * max(3, longest + 1)
+    fence = "`" * max(3, _longest_ticks(text) + 1)
     return f"{fence}{language}\n{text}\n{fence}"
 
 

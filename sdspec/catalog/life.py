@@ -12,8 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sdspec.errors import Problem, SpecError
+from sdspec.store.columns import LINEAGE
 from sdspec.store.journal import Journal
-from sdspec.store.schema import LINEAGE, python_rows
+from sdspec.store.schema import python_rows
 from sdspec.store.tables import read_batches
 
 _NAMED = 8
@@ -127,14 +128,16 @@ def _rejected(row: Mapping[str, Any]) -> Life:
 
 
 def _with_calls(life: Life, folder: Path, journal: Journal | None) -> Life:
-    """Its calls in the order in which they were asked; those that failed to the end last."""
+    """Its calls in the order in which they were asked."""
     keys = list(life.notes.get("calls", ()))
     lines: dict[str, dict[str, Any]] = {}
     for batch in read_batches(folder, "calls"):
         if batch.num_rows:
             asked = pc.is_in(batch.column("request"), value_set=pa.array(keys, pa.string()))
             mine = pc.or_(pc.equal(batch.column("row"), life.id), asked)
-            lines.update((line["request"], line) for line in batch.filter(mine).to_pylist())
+            for line in batch.filter(mine).to_pylist():
+                if line["row"] == life.id or line["request"] not in lines:  # of another row it may have ended otherwise
+                    lines[line["request"]] = line
     order = [*keys, *(key for key in lines if key not in keys)]
     return replace(life, calls=tuple(_call(lines[key], journal) for key in order if key in lines))
 

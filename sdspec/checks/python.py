@@ -15,7 +15,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -237,11 +237,24 @@ def _ruff(folder: str, names: Sequence[str], rules: Sequence[str]) -> list[dict[
 
 @cache
 def _ruff_program() -> str:
-    from ruff.__main__ import find_ruff_bin
+    try:
+        from ruff.__main__ import find_ruff_bin
 
-    return str(find_ruff_bin())
+        return str(find_ruff_bin())
+    except (ImportError, FileNotFoundError) as missing:
+        raise _no_ruff() from missing
 
 
 @cache
 def _ruff_version() -> str:
-    return version("ruff")
+    try:
+        return version("ruff")
+    except PackageNotFoundError as missing:
+        raise _no_ruff() from missing
+
+
+def _no_ruff() -> PrerequisiteError:
+    return PrerequisiteError(
+        "check python: ruff is not installed as it should be. `pip install --force-reinstall ruff` mends that; "
+        "`lint: null` does without."
+    )

@@ -6,13 +6,12 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import asdict
 
-import orjson
-
-from sdspec import api
+from sdspec.cli.as_json import print_json
 from sdspec.cli.problems import tell
 from sdspec.cli.screen import Screen
 from sdspec.cli.words import split_specs
 from sdspec.errors import Problem, SpecError
+from sdspec.plan.compile import compile_all
 from sdspec.plan.plan import Plan, kind_of
 from sdspec.spec.load import load_spec
 
@@ -27,7 +26,7 @@ def main(args: argparse.Namespace) -> int:
         if line and not args.json:
             Screen().say(line)
     if args.json:
-        print(orjson.dumps([asdict(problem) for problem in problems], option=orjson.OPT_INDENT_2).decode())
+        print_json([asdict(problem) for problem in problems])
         return 2 if problems else 0
     if problems:
         raise SpecError(problems)
@@ -40,16 +39,16 @@ def _checked(target: str | None, overrides: Sequence[str]) -> tuple[Sequence[Pro
         spec = load_spec(target, overrides)
     except SpecError as wrong:
         return wrong.problems, ""
-    problems = api.check(spec)
-    plan = None if problems else api.compile(spec)
+    compiled = compile_all(spec)
+    plan = compiled.plan
     for note in spec.notes if plan is None else plan.notes:
         tell(f"note: {note}")
-    return problems, "" if plan is None else f"{target or 'default config'}: no problems. {describe(plan)}"
+    return compiled.problems, "" if plan is None else f"{target or 'default config'}: no problems. {describe(plan)}"
 
 
 def describe(plan: Plan) -> str:
     """`200 rows of 26 seeds by smollm2-135m-instruct on local; steps: vary, generate, sql, dedup.`"""
     models = ", ".join(f"{model.call.id} on {kind_of(model.provider)}" for model in plan.models.values())
-    seeds = f" of {len(plan.items)} seeds" if len(plan.items) > 1 else ""
+    seeds = f" of {len(plan.items):,} seeds" if len(plan.items) > 1 else ""
     steps = ", ".join(step.name for step in plan.steps)
-    return f"{plan.size} rows{seeds} by {models}; steps: {steps}."
+    return f"{plan.size:,} rows{seeds} by {models}; steps: {steps}."

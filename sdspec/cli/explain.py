@@ -6,10 +6,10 @@ import argparse
 from collections.abc import Mapping
 from dataclasses import asdict
 
-import orjson
 from rich.text import Text
 
 from sdspec import api
+from sdspec.cli.as_json import print_json
 from sdspec.cli.flow import flow
 from sdspec.cli.screen import NARROW, Cell, Column, Screen, table
 from sdspec.cli.words import split_words
@@ -31,7 +31,7 @@ def main(args: argparse.Namespace) -> int:
     target, overrides = split_words([*([args.spec] if args.spec else []), *args.words])
     found = api.explain(args.key, target, overrides)
     if args.json:
-        print(orjson.dumps(asdict(found), option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS, default=str).decode())
+        print_json(asdict(found))
         return 0
     screen = Screen()
     _print_value(screen, found)
@@ -78,8 +78,9 @@ def _print_known(screen: Screen, known: Known, *, mapping: bool) -> None:
     facts = "" if mapping or kind + default == "anything" else kind + default
     for line in (known.description, facts):
         if line:
-            wrapped = Text(line, style="dim").wrap(screen, max(20, screen.width - 2))
-            screen.show(Text.assemble("  ", part) for part in wrapped)
+            for part in Text(line, style="dim").wrap(screen, max(20, screen.width - 2)):
+                part.rstrip()
+                screen.show([Text.assemble("  ", part)])
 
 
 def _print_choice(screen: Screen, choice: Choice) -> None:

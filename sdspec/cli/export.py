@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import orjson
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from sdspec import api
 from sdspec.catalog.card import CARD
 from sdspec.catalog.card_text import STATES
+from sdspec.cli.as_json import print_json
 from sdspec.exporting import Exported, Watch
 
 PLAIN_EVERY_S = 10.0
@@ -28,7 +28,7 @@ def main(args: argparse.Namespace) -> int:
     with _watching() as watch:
         exported = api.export(run, args.words, into=Path(args.output) if args.output else None, watch=watch)
     if args.json:
-        print(orjson.dumps(_as_json(run, exported), option=orjson.OPT_INDENT_2).decode())
+        print_json(_as_json(run, exported))
         return 0
     for path in exported.paths:
         print(os.path.relpath(path))

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
+from sdspec.store.jsontext import json_text
 
 _PLAIN = re.compile(r"[^\W\d][^\n:#\[\]{},\"']*")
 _WORDS = frozenset({"null", "true", "false", "yes", "no", "on", "off"})
@@ -20,4 +20,4 @@ def flow(value: Any) -> str:
         return "[" + ", ".join(map(flow, value)) + "]"
     if isinstance(value, str) and _PLAIN.fullmatch(value) and value.strip() == value and value.lower() not in _WORDS:
         return value
-    return orjson.dumps(value, default=str).decode()
+    return json_text(value)

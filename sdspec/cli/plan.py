@@ -7,9 +7,8 @@ import textwrap
 from collections.abc import Sequence
 from dataclasses import asdict
 
-import orjson
-
 from sdspec import api
+from sdspec.cli.as_json import print_json
 from sdspec.cli.flow import flow
 from sdspec.cli.problems import tell
 from sdspec.cli.screen import Screen
@@ -39,7 +38,7 @@ def main(args: argparse.Namespace) -> int:
             "new_calls": new_calls(estimates),
             "changes": None if changes is None else asdict(changes),
         }
-        print(orjson.dumps(body, option=orjson.OPT_INDENT_2).decode())
+        print_json(body)
         return 0
     for note in plan.notes:
         tell(f"note: {note}")
@@ -93,7 +92,7 @@ def describe_changes(found: Changes, estimates: Sequence[StepEstimate], width: i
     calls = new_calls(estimates)
     all_looked_at = calls["looked_at"] == calls["planned"]
     of = f"{calls['planned']:,}" if all_looked_at else f"the first {calls['looked_at']:,} of {calls['planned']:,}"
-    bought = f"{calls['new']:,} new calls of {of}"
+    bought = f"{calls['new']:,} new call{'' if calls['new'] == 1 else 's'} of {of}"
     if found.same and not calls["new"] and found.status in ENDED:
         held = "all answers are in the journal" if all_looked_at else f"the answers to {of} calls are in the journal"
         bought = f"{held}: nothing would be bought"

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import argparse
-import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
-import orjson
 from rich.console import Console
-from rich.status import Status
 
 from sdspec import api
+from sdspec.cli.as_json import print_json
 from sdspec.cli.problems import tell
 from sdspec.cli.talk import console, price, print_heading, print_messages, print_said, print_values, print_verdicts
 from sdspec.cli.words import split_words
-from sdspec.engine.preview import Previewed
-from sdspec.engine.run import Observer, Silent
-from sdspec.engine.walk import CallLine
 from sdspec.plan.plan import Plan
 from sdspec.plan.preview import FirstAsk
 from sdspec.rows import Row
+
+if TYPE_CHECKING:
+    from sdspec.engine.preview import Previewed
+    from sdspec.engine.walk import CallLine
 
 
 def main(args: argparse.Namespace) -> int:
@@ -34,7 +32,9 @@ def main(args: argparse.Namespace) -> int:
     if not args.call:
         _print(plan, first, args.json)
         return 0
-    with _waiting() as observer:
+    from sdspec.cli.waiting import waiting  # the engine; without --call a preview starts light
+
+    with waiting() as observer:
         called = api.call_first(plan, args.n, observer)
     _print_called(plan, called, args.json)
     return 0
@@ -42,7 +42,7 @@ def main(args: argparse.Namespace) -> int:
 
 def _print(plan: Plan, first: list[FirstAsk], as_json: bool) -> None:
     if as_json:
-        _dump([_row(one.row) | {"messages": one.ask.messages, "schema": one.ask.schema} for one in first])
+        print_json([_row(one.row) | {"messages": one.ask.messages, "schema": one.ask.schema} for one in first])
         return
     out = console()
     for number, one in enumerate(first, 1):
@@ -54,7 +54,7 @@ def _print(plan: Plan, first: list[FirstAsk], as_json: bool) -> None:
 
 def _print_called(plan: Plan, called: list[Previewed], as_json: bool) -> None:
     if as_json:
-        _dump([_called_row(one) for one in called])
+        print_json([_called_row(one) for one in called])
         return
     out = console()
     for number, one in enumerate(called, 1):
@@ -66,8 +66,9 @@ def _print_called(plan: Plan, called: list[Previewed], as_json: bool) -> None:
         _print_end(out, plan, one)
         out.print()
     kept = sum(one.reject is None for one in called)
+    passing = "row passes" if len(called) == 1 else "rows pass"
     out.print(
-        f"{kept} of {len(called)} rows pass. A run takes these answers from the journal, and looks for repeats too."
+        f"{kept} of {len(called)} {passing}. A run takes these answers from the journal, and looks for repeats too."
     )
 
 
@@ -126,34 +127,3 @@ def _called_row(one: Previewed) -> Mapping[str, Any]:
             }
         )
     return _row(one.row) | {"calls": calls, "reject": one.reject}
-
-
-def _dump(body: Any) -> None:
-    print(orjson.dumps(body, option=orjson.OPT_INDENT_2, default=str).decode())
-
-
-class _Status(Silent):
-    """Says what takes time beside a spinner."""
-
-    def __init__(self, status: Status) -> None:
-        self._status = status
-
-    def say(self, text: str) -> None:
-        self._status.update(text)
-
-
-class _Lines(Silent):
-    """Says what takes time as lines."""
-
-    def say(self, text: str) -> None:
-        print(text, file=sys.stderr)
-
-
-@contextmanager
-def _waiting() -> Iterator[Observer]:
-    err = Console(stderr=True)
-    if not err.is_terminal:
-        yield _Lines()
-        return
-    with err.status("asking the model") as status:
-        yield _Status(status)

@@ -6,7 +6,6 @@ import os
 import sys
 import textwrap
 from collections.abc import Iterable
-from contextlib import suppress
 from functools import partial
 
 from sdspec.errors import Problem
@@ -27,12 +26,14 @@ def print_problems(problems: Iterable[Problem]) -> None:
 
 def tell(text: str) -> None:
     """The text is on stderr, if anybody still reads it."""
-    with suppress(OSError):
+    try:
         if sys.stderr.isatty():
             for line in text.splitlines():
                 _print_block(line)
         else:
             print(text, file=sys.stderr, flush=True)
+    except OSError:  # what is left of it goes nowhere; else Python's own last flush changes the exit code
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
 def _print_block(text: str, hint: str = "") -> None:

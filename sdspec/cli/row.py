@@ -3,31 +3,33 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-import orjson
 from rich.console import Console
 from rich.text import Text
 
 from sdspec import api
 from sdspec.catalog.life import Life, LifeCall
+from sdspec.cli.as_json import print_json
 from sdspec.cli.talk import console, price, print_heading, print_messages, print_said, print_values, print_verdicts
 
 
 def main(args: argparse.Namespace) -> int:
     """The row's life on stdout, in the order in which it happened."""
-    found = api.life(api.open_run(args.run, Path(args.outputs)), args.row)
+    run = api.open_run(args.run, Path(args.outputs))
+    found = api.life(run, args.row)
     if args.json:
-        print(orjson.dumps(asdict(found), option=orjson.OPT_INDENT_2, default=str).decode())
+        print_json(asdict(found))
     else:
-        print_life(console(), found)
+        print_life(console(), found, [step["name"] for step in run.plan_record()["steps"]])
     return 0
 
 
-def print_life(out: Console, life: Life) -> None:
-    """All of it."""
-    place = "" if life.index is None else f"row {life.index} of its run"
+def print_life(out: Console, life: Life, steps: Sequence[str]) -> None:
+    """All of it; the verdicts in the order of the steps."""
+    place = "" if life.index is None else f"index {life.index}"
     print_heading(out, life.id, place)
     out.print(_fate(life))
     if life.seed:
@@ -43,13 +45,14 @@ def print_life(out: Console, life: Life) -> None:
         print_said(out, "columns", "", _mended(life))
         print_values(out, life.values)
         out.print()
-    print_verdicts(out, life.notes.get("checks", {}))
-    if life.step and life.step not in life.notes.get("checks", {}):
+    verdicts = life.notes.get("checks", {})
+    print_verdicts(out, {step: verdicts[step] for step in steps if step in verdicts})
+    if life.step and life.step not in verdicts:
         print_verdicts(out, {life.step: {"ok": False, "reason": life.reason, "detail": life.detail or ""}})
     if life.calls:
         costs = [call.cost_usd for call in life.calls]
         known = sum(cost for cost in costs if cost is not None)
-        out.print(f"{len(costs)} calls, {price(None if None in costs else known)}")
+        out.print(f"{len(costs)} call{'' if len(costs) == 1 else 's'}, {price(None if None in costs else known)}")
 
 
 def _fate(life: Life) -> Text:

@@ -8,9 +8,8 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-import orjson
-
 from sdspec import api
+from sdspec.cli.as_json import print_json
 from sdspec.cli.problems import tell
 from sdspec.cli.progress import watcher
 from sdspec.cli.result import print_result
@@ -37,7 +36,7 @@ def report(run: api.Run, args: argparse.Namespace) -> int:
     assert run.summary is not None
     with suppress(BrokenPipeError):
         if args.json:
-            print(orjson.dumps(run.record(), option=orjson.OPT_INDENT_2).decode())
+            print_json(run.record())
         elif not args.quiet:
             print_result(run)
     if run.summary.status != "done":

@@ -14,6 +14,7 @@ from typing import Any
 import orjson
 from rich.text import Text
 
+from sdspec.cli.as_json import print_json
 from sdspec.cli.pace import ago
 from sdspec.cli.screen import NARROW, Cell, Column, Screen, table
 from sdspec.errors import StoreError
@@ -40,7 +41,7 @@ def main(args: argparse.Namespace) -> int:
     runs = list_runs(Path(args.outputs))
     if args.json:
         body = [{**run.read_run(), "path": os.path.relpath(run.path)} for run in runs]
-        print(orjson.dumps(body, option=orjson.OPT_INDENT_2).decode())
+        print_json(body)
         return 0
     if not runs:
         print(f"no runs in {args.outputs}; `sdspec run` makes one")

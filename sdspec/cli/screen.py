@@ -21,7 +21,8 @@ class Screen(Console):
     """A rich console; colours only where wanted (a terminal, NO_COLOR, FORCE_COLOR)."""
 
     def __init__(self, *, stderr: bool = False, soft_wrap: bool = False) -> None:
-        super().__init__(stderr=stderr, soft_wrap=soft_wrap, highlight=False, markup=False, emoji=False)
+        super().__init__(stderr=stderr, highlight=False, markup=False, emoji=False)
+        self.soft_wrap = soft_wrap or not (stderr or sys.stdout.isatty())
 
     def on_broken_pipe(self) -> NoReturn:
         """Left to `main`, which knows the exit code; rich would end the process with 1."""
@@ -39,7 +40,7 @@ class Screen(Console):
 
     def say(self, text: str) -> None:
         """The text, on a terminal wrapped at words."""
-        self.print(text, soft_wrap=not sys.stdout.isatty())
+        self.print(text)
 
     def block(self, body: Text | str, indent: int, label: Text | None = None) -> None:
         """The body, wrapped at words and indented; a label takes the indent's place on its first line."""

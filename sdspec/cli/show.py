@@ -6,10 +6,9 @@ import argparse
 from dataclasses import asdict
 from pathlib import Path
 
-import orjson
-
 from sdspec import api
 from sdspec.catalog.funnel import read_funnel
+from sdspec.cli.as_json import print_json
 from sdspec.cli.result import first_rows, print_show
 from sdspec.errors import StoreError
 from sdspec.store.tables import read_batches
@@ -23,7 +22,7 @@ def main(args: argparse.Namespace) -> int:
     if args.json:
         funnel = asdict(read_funnel(run.path, args.n))
         body = {"run": run.record(), "funnel": funnel, "rows": first_rows(run, args.n)}
-        print(orjson.dumps(body, option=orjson.OPT_INDENT_2, default=str).decode())
+        print_json(body)
     else:
         print_show(run, args.n)
     return 0

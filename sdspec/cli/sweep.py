@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-import orjson
 from rich.text import Text
 
 from sdspec import api
+from sdspec.cli.as_json import print_json
 from sdspec.cli.pace import clock
 from sdspec.cli.problems import tell
 from sdspec.cli.progress import Quiet, thousands, watcher
@@ -33,7 +33,7 @@ def main(args: argparse.Namespace, target: str | None, overrides: list[str]) -> 
     for note in sweep.notes:
         tell(f"note: {note}")
     if args.json:
-        print(orjson.dumps(sweep.to_json(), option=orjson.OPT_INDENT_2).decode())
+        print_json(sweep.to_json())
     elif not args.quiet:
         print_sweep(sweep)
     for line in _endings(sweep):

@@ -48,6 +48,7 @@ def add_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         )
 
     _on_specs(verb)
+    _looking_at_specs(verb)
     _on_runs(verb)
     _for_people(verb)
 
@@ -84,60 +85,124 @@ def _on_specs(verb: Verb) -> None:
             "show steps, calls, tokens and cost, without a call",
             "sdspec plan orders_sql",
             "sdspec plan orders_sql workflow.size=1000",
+            more="It says how many of the first calls the journal holds, and if the spec has run before, what changed "
+            "since: keys with their lines, steps, seeds.",
         )
     )
     plan.add_argument("--json", action="store_true", help="print plan and estimate as JSON")
-    preview = _with_spec(verb("preview", "show the exact messages of the first rows", "sdspec preview orders_sql -n 1"))
-    preview.add_argument("-n", type=_count, default=3, help="rows shown")
+
+
+def _looking_at_specs(verb: Verb) -> None:
+    preview = _with_spec(
+        verb(
+            "preview",
+            "show the exact messages of the first rows",
+            "sdspec preview orders_sql -n 1",
+            "sdspec preview orders_sql provider=fake --call",
+            more="What --call asks is in the journal then: a run does not buy it again.",
+        )
+    )
+    preview.add_argument("-n", type=_some, default=3, help="rows shown; 3 without it")
     preview.add_argument("--call", action="store_true", help="ask the model too, and show answers, parsed and checked")
     preview.add_argument("--json", action="store_true", help="print JSON")
     explain = verb(
-        "explain", "show a key's value and what set it", "sdspec explain model.temperature --spec orders_sql"
+        "explain",
+        "show a key's value and what set it",
+        "sdspec explain model.temperature --spec orders_sql",
+        "sdspec explain template.checks template=code_generation",
+        "sdspec explain provider",
+        more="Of a group it shows the options there are, too.",
     )
     explain.add_argument("key", metavar="KEY", help="a key of the spec, e.g. workflow.size or template")
     explain.add_argument("words", nargs="*", default=[], metavar="OVERRIDE", help=OVERRIDES_HELP)
     explain.add_argument("--spec", metavar="SPEC", help=SPEC_HELP)
     explain.add_argument("--json", action="store_true", help="print JSON")
-    new = verb("new", "write a new spec file", "sdspec new bridges --template custom")
+    new = verb(
+        "new",
+        "write a new spec file",
+        "sdspec new bridges --template custom",
+        more="Beside it the schema is written, specs/.schema.json: editors complete and check specs with it.\n"
+        "`sdspec explain template` lists the templates.",
+    )
     new.add_argument("name", metavar="NAME", help="the dataset's name; the file is specs/NAME.yaml")
-    new.add_argument("--template", metavar="TEMPLATE", default="custom", help="an option of conf/template")
+    new.add_argument(
+        "--template", metavar="TEMPLATE", default="custom", help="an option of the group template; custom without it"
+    )
 
 
 def _on_runs(verb: Verb) -> None:
     runs = verb("runs", "list the runs below outputs/, the newest first", "sdspec runs", "sdspec runs -n 100")
-    runs.add_argument("-n", type=_count, help="runs shown; without it a terminal shows the newest 20")
+    runs.add_argument("-n", type=_some, help="runs shown; without it a terminal shows the newest 20")
     runs.add_argument("--outputs", metavar="FOLDER", default="outputs", help="folder of all run folders")
     runs.add_argument("--json", action="store_true", help="print JSON")
     show = _with_run(
         verb("show", "show a run: funnel, reasons, samples, tokens, cost", "sdspec show", "sdspec show last -n 10"),
         default="last",
     )
-    show.add_argument("-n", type=_count, default=3, help="samples shown of kept rows and of each reason")
+    show.add_argument("-n", type=_count, default=3, help="samples shown of kept rows and of each reason; 3 without it")
     show.add_argument("--json", action="store_true", help="print JSON")
-    row = _with_run(verb("row", "show the whole life of one row, kept or rejected", "sdspec row last 3f9a"))
+    row = _with_run(
+        verb(
+            "row",
+            "show the whole life of one row, kept or rejected",
+            "sdspec row last 3f9a",
+            more="`sdspec show` names some rows; rows.parquet and rejects.parquet hold all, as _row_id.",
+        )
+    )
     row.add_argument("row", metavar="ROW_ID", help="a row's `_row_id`, or a unique prefix of it")
     row.add_argument("--json", action="store_true", help="print JSON")
     resume = _with_run(verb("resume", "finish an interrupted run in its folder", "sdspec resume last", more=ENDINGS))
     resume.add_argument("--quiet", action="store_true", help="no progress")
     resume.add_argument("--json", action="store_true", help="print run.json instead of tables")
     resume.add_argument("--retry-errors", action="store_true", help="ask again where the journal holds a refusal")
-    export = _with_run(verb("export", "write a run's rows again, in any format", "sdspec export last export=parquet"))
+    export = _with_run(
+        verb(
+            "export",
+            "write a run's rows again, in any format",
+            "sdspec export last export=parquet",
+            "sdspec export last export=[messages,hf] -o dataset",
+            "sdspec export last export.train.packer=alpaca card.license=cc-by-4.0",
+            more="Without an override it writes what the run's own spec asks for.",
+        )
+    )
     export.add_argument("words", nargs="*", default=[], metavar="OVERRIDE", help=OVERRIDES_HELP)
     export.add_argument("-o", "--output", metavar="DIR", help="write into this folder, not into the run's export/")
     export.add_argument("--json", action="store_true", help="print the written files as JSON")
 
 
 def _for_people(verb: Verb) -> None:
-    schema = verb("schema", "print the JSON Schema of a spec, for editors", "sdspec schema -o specs/.schema.json")
+    schema = verb(
+        "schema",
+        "print the JSON Schema of a spec, for editors",
+        "sdspec schema -o specs/.schema.json",
+        more="An editor with the YAML language server uses it for each file that begins with\n"
+        "  # yaml-language-server: $schema=.schema.json",
+    )
     schema.add_argument("-o", "--output", metavar="FILE", help="write it to a file")
-    completion = verb("completion", "print a shell's completion script", 'eval "$(sdspec completion bash)"')
+    completion = verb(
+        "completion",
+        "print a shell's completion script",
+        'eval "$(sdspec completion bash)"',
+        'eval "$(sdspec completion zsh)"',
+        "sdspec completion fish | source",
+        more="In the shell's start-up file (~/.bashrc, ~/.zshrc, ~/.config/fish/config.fish) it is there for good.",
+    )
     completion.add_argument("shell", choices=("bash", "zsh", "fish"), help="which shell")
 
 
 def _count(text: str) -> int:
-    """A number of things to show."""
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"a whole number is needed, got '{text}'")
+    """How many things to show."""
+    return _whole(text, 0)
+
+
+def _some(text: str) -> int:
+    """How many things to show, one at least."""
+    return _whole(text, 1)
+
+
+def _whole(text: str, least: int) -> int:
+    if not text.isdecimal() or int(text) < least:
+        raise argparse.ArgumentTypeError(f"a whole number from {least} is needed, got '{text}'")
     return int(text)
 
 

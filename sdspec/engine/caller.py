@@ -13,11 +13,12 @@ import random
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sdspec.calls import Answer, Ask
-from sdspec.contracts import Endpoint, Provider, Transport
+from sdspec.contracts import Provider
 from sdspec.engine.controller import Closed, Controller
+from sdspec.engine.endpoints import Door
 from sdspec.errors import AuthExpired, BackPressure, CallError, Fatal, RowFatal, RunFatal, StoreError, Transient
 from sdspec.prices import Price
 from sdspec.store.journal import Journal
@@ -32,7 +33,11 @@ class Bought:
     from_journal: bool
     tries: int = 0
     shared: bool = False
-    """Another row was buying it already; that row's call is the one that counts."""
+    """Another row of this run bought it; that row's call is the one that counts."""
+
+
+class SharedFailure(Transient):
+    """The call of another row failed, for which this one waited; that row's call is the one that counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,20 +68,24 @@ class Caller:
     def __init__(
         self,
         provider: Provider,
-        open_endpoint: Callable[[], Awaitable[tuple[Endpoint, Transport]]],
+        door: Door,
         controller: Controller,
         journal: Journal,
         settings: CallSettings,
         price: Price | None,
     ) -> None:
         self._provider = provider
-        self._open_endpoint = open_endpoint
+        self._door = door
         self._journal = journal
         self._settings = settings
         self._price = price
         self._asking: Counter[bytes] = Counter()
         self._buying: dict[bytes, asyncio.Task[Bought]] = {}
-        self._unproven: list[tuple[Ask, CallRecord]] = []
+        self._fresh: set[bytes] = set()
+        """Bought while other rows that ask the same had looked into the journal already."""
+        self._refused: set[bytes] = set()
+        """Refused in this run: not asked again, also where the journal's refusals are."""
+        self._unproven: dict[bytes, tuple[Ask, CallRecord]] = {}
         """Refusals before the first answer: they may be the endpoint's fault, so they are not yet journaled."""
         self.controller = controller
         self.waits_for_surplus = provider.waits_for_surplus
@@ -84,8 +93,9 @@ class Caller:
     async def ask(self, ask: Ask, turn: Turn) -> Bought:
         """The answer to an ask, or its refusal, durable.
 
-        Raises Transient when a passing failure outlives its tries, RunFatal, StoreError, and `Closed` when nothing was
-        sent because the run ends or the row is no longer wanted.
+        Raises Transient when a passing failure outlives its tries (SharedFailure in rows that waited for another's
+        call), RunFatal, StoreError, and `Closed` when nothing was sent because the run ends or the row is no longer
+        wanted.
         """
         self._asking[ask.key] += 1
         try:
@@ -94,28 +104,33 @@ class Caller:
             self._asking[ask.key] -= 1
             if not self._asking[ask.key]:
                 del self._asking[ask.key]
+                self._fresh.discard(ask.key)
 
     async def _ask(self, ask: Ask, turn: Turn) -> Bought:
         key = ask.key
         if held := await self._held(key):
             return held
         await turn.missed()
-        if self._asking[key] > 1 and key not in self._buying and (held := await self._held(key)):
-            return held  # another row asked the same and was served while this one waited for its turn
+        if key in self._fresh and (held := await self._held(key)):
+            return replace(held, shared=True)
         while (shared := self._buying.get(key)) is not None:
             try:
                 return Bought((await asyncio.shield(shared)).record, from_journal=True, shared=True)
             except Closed:  # the row that bought is no longer wanted; this one may be
                 if not turn.wanted():
                     raise
+            except Transient as failure:
+                raise SharedFailure(failure.code, failure.message, status=failure.status) from failure
         task = asyncio.create_task(self._buy(ask, turn))
         self._buying[key] = task
         task.add_done_callback(lambda done: self._bought(key, done))
         return await asyncio.shield(task)
 
     async def _held(self, key: bytes) -> Bought | None:
+        if key in self._unproven:
+            return Bought(self._unproven[key][1], from_journal=True, shared=True)
         record = await self._journal.get(key)
-        if record is None or (record.error and self._settings.retry_errors):
+        if record is None or (record.error and self._settings.retry_errors and key not in self._refused):
             return None
         self.controller.proven |= record.answer is not None
         return Bought(record, from_journal=True)
@@ -124,6 +139,7 @@ class Caller:
         """Waits for the purchases in flight, at most that long; the number that were given up."""
         if not self._buying:
             return 0
+        self._door.shut()
         _, late = await asyncio.wait(self._buying.values(), timeout=grace_s)
         for task in late:
             task.cancel()
@@ -136,6 +152,8 @@ class Caller:
 
     def _bought(self, key: bytes, done: asyncio.Task[Bought]) -> None:
         del self._buying[key]
+        if key in self._asking:
+            self._fresh.add(key)
         if not done.cancelled():
             done.exception()  # the rows that wait for it see it; without any, it is not worth a warning
 
@@ -144,7 +162,7 @@ class Caller:
         successes = self.controller.successes
         while True:
             pause_s = 0.0
-            await self._open_endpoint()
+            await self._door()
             async with self.controller.slot(turn.priority):
                 if not turn.wanted():
                     raise Closed
@@ -157,6 +175,8 @@ class Caller:
                     self.controller.refused(refusal)
                     record = await self._keep_refusal(ask, self._record(ask, refusal, took_s))
                     return Bought(record, from_journal=False, tries=tries)
+                except AuthExpired:
+                    tries -= 1
                 except BackPressure as pressure:
                     tries -= 1
                     took_s = time.perf_counter() - started
@@ -176,21 +196,25 @@ class Caller:
                 await self.controller.pause(pause_s)
 
     async def _once(self, ask: Ask) -> Answer:
-        """One request; every failure as a CallError, those of the whole run as RunFatal."""
-        endpoint, send = await self._open_endpoint()
-        request = self._provider.request(ask, endpoint)
+        """One request; every failure as a CallError, those of the whole run as RunFatal.
+
+        AuthExpired says that the credentials have been read again: the same ask may be sent once more.
+        """
+        endpoint, send = await self._door()
         try:
-            response = await send(request, self._settings.timeout_s)
+            response = await send(self._provider.request(ask, endpoint), self._settings.timeout_s)
+            return self._provider.answer(ask, response)
         except TimeoutError as late:
             raise Transient("timeout", f"no answer within {self._settings.timeout_s:g} s") from late
         except OSError as broken:
             raise Transient("connection", str(broken) or type(broken).__name__) from broken
-        try:
-            return self._provider.answer(ask, response)
         except Fatal as fatal:
-            raise RunFatal(f"{fatal.message} ({fatal.code})") from fatal
+            raise RunFatal(f"{fatal.without(endpoint.secret).message} ({fatal.code})") from fatal
         except AuthExpired as refused:
-            raise RunFatal(f"the endpoint refuses the credentials: {refused.message}") from refused
+            await self._door.renew(endpoint, refused.without(endpoint.secret), self.controller.successes)
+            raise
+        except CallError as error:
+            raise error.without(endpoint.secret) from error.__cause__
 
     def _record(self, ask: Ask, said: Answer | CallError, latency_s: float) -> CallRecord:
         if isinstance(said, CallError):
@@ -203,15 +227,17 @@ class Caller:
         """The record that stands in the journal; another process may have bought the answer first."""
         self.controller.proven = True
         stands = await self._put(ask, record)
-        unproven, self._unproven = self._unproven, []
-        for earlier, refusal in unproven:
+        unproven, self._unproven = self._unproven, {}
+        for earlier, refusal in unproven.values():
             await self._put(earlier, refusal)
         return stands
 
     async def _keep_refusal(self, ask: Ask, record: CallRecord) -> CallRecord:
+        if self._settings.retry_errors:
+            self._refused.add(ask.key)
         if self.controller.proven:
             return await self._put(ask, record)
-        self._unproven.append((ask, record))
+        self._unproven[ask.key] = ask, record
         return record
 
     async def _put(self, ask: Ask, record: CallRecord) -> CallRecord:

@@ -35,7 +35,7 @@ class Committer:
         index = self._tally.attempted
         self._tally.attempted += 1
         self._tally.repaired += row.notes.get("repaired", 0)
-        self._tally.reasked += row.notes.get("reasks", 0)
+        self._tally.reasked += row.notes.get("reasks", 0) if row.slot == 0 else 0
         seed = str(row.values.get("seed", ""))
         if reject is None:
             self._tally.kept += 1

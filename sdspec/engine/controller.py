@@ -231,10 +231,7 @@ class Controller:
     def _end_when_out(self, error: CallError, patience_s: float) -> None:
         since = self._loop.time() - (self._failing_since or self._loop.time())
         if since > patience_s and not self._is_serving():
-            raise RunFatal(
-                f"nothing succeeded for {since:.0f} s; the last failure was: {error}. "
-                "What was paid for is kept; run the same command again when the endpoint is back."
-            )
+            raise RunFatal(f"nothing succeeded for {since:.0f} s; the last failure was: {error}")
 
     def _is_serving(self) -> bool:
         """True when a call has been out for longer than failures take here: it may yet be answered."""

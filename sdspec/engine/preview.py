@@ -31,13 +31,9 @@ class Previewed:
 async def walk_first(plan: Plan, journal: Journal, count: int, observer: Observer) -> list[Previewed]:
     """The first `count` rows in the order in which a run attempts them; raises what would end a run."""
     lines: dict[str, CallLine] = {}
-    failed: list[CallLine] = []
 
     def called(line: CallLine) -> None:
-        if line.bought is None:
-            failed.append(line)
-        else:
-            lines[line.ask.key.hex()] = line
+        lines[line.ask.key.hex()] = line
 
     workers = Workers(CHECK_WORKERS)
     async with AsyncExitStack() as stack:
@@ -49,10 +45,7 @@ async def walk_first(plan: Plan, journal: Journal, count: int, observer: Observe
             outcomes = await _walked(plan, services, list(first_rows(plan, (), count)))
         finally:
             await _settled(callers, plan.engine.timeout_s)
-    return [
-        Previewed(row, reject, tuple([lines[key] for key in row.notes.get("calls", ())] + _of(failed, row)))
-        for row, reject in outcomes
-    ]
+    return [Previewed(row, reject, tuple(lines[key] for key in row.notes.get("calls", ()))) for row, reject in outcomes]
 
 
 async def _walked(plan: Plan, services: Services, rows: list[Row]) -> list[tuple[Row, Reject | None]]:
@@ -80,10 +73,8 @@ def _wanted() -> bool:
 
 
 async def _settled(callers: dict[str, Caller], timeout_s: float) -> None:
-    """What is in flight is paid for: it is waited for, also after an interrupt."""
+    """What is in flight is paid for: it is waited for, also after an interrupt. Nothing more goes out."""
+    for caller in callers.values():
+        caller.controller.close()
     for caller in callers.values():
         await caller.settle(timeout_s)
-
-
-def _of(failed: list[CallLine], row: Row) -> list[CallLine]:
-    return [line for line in failed if line.row == row.id]

@@ -27,8 +27,9 @@ class Tally:
     retried: int = 0
     """Tries beyond the first."""
     repaired: int = 0
-    """Answers whose JSON had to be repaired."""
+    """Rows whose answer's JSON had to be repaired."""
     reasked: int = 0
+    """Answers asked for again; once where several rows are made from one."""
     input_tokens: int = 0
     output_tokens: int = 0
     cached_tokens: int = 0

@@ -5,33 +5,59 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from ssl import SSLCertVerificationError, SSLContext
+from urllib.parse import urlsplit
 
 from sdspec.calls import HttpRequest, HttpResponse
 from sdspec.contracts import Transport
+from sdspec.errors import RunFatal
+
+UNKNOWN_ISSUER = frozenset({18, 19, 20, 21})
+"""OpenSSL's codes for a certificate that none of the trusted ones has signed (x509_vfy.h)."""
 
 
 @asynccontextmanager
-async def http_transport() -> AsyncIterator[Transport]:
-    """A transport over one shared session; connections are kept open, as many as there are calls in flight."""
+async def http_transport(tls: SSLContext | None = None, proxies: bool = True) -> AsyncIterator[Transport]:
+    """A transport over one shared session; connections are kept open, as many as there are calls in flight.
+
+    `proxies`: HTTP_PROXY, HTTPS_PROXY and NO_PROXY are obeyed.
+    """
     import aiohttp  # 0.2 s to import, and provider `fake` never needs it
 
-    connector = aiohttp.TCPConnector(limit=0, ttl_dns_cache=300)
+    connector = aiohttp.TCPConnector(limit=0, ttl_dns_cache=300, ssl=tls or True)
     async with aiohttp.ClientSession(
-        connector=connector, auto_decompress=True, trust_env=True, cookie_jar=aiohttp.DummyCookieJar()
+        connector=connector, auto_decompress=True, trust_env=proxies, cookie_jar=aiohttp.DummyCookieJar()
     ) as session:
 
         async def send(request: HttpRequest, timeout_s: float) -> HttpResponse:
             try:
                 async with (
                     asyncio.timeout(timeout_s),
-                    session.post(
-                        request.url, data=request.body, headers=request.headers, timeout=None, allow_redirects=False
+                    session.request(
+                        request.method,
+                        request.url,
+                        data=request.body or None,
+                        headers=request.headers,
+                        timeout=None,
+                        allow_redirects=False,
                     ) as response,
                 ):
                     body = await response.read()
                     headers = {name.lower(): value for name, value in response.headers.items()}
                     return HttpResponse(response.status, headers, body)
+            except aiohttp.ClientConnectorCertificateError as found:
+                raise RunFatal(_distrusted(request.url, found.certificate_error)) from found
             except aiohttp.ClientError as found:
                 raise ConnectionError(f"{type(found).__name__}: {found}") from found
 
         yield send
+
+
+def _distrusted(url: str, error: Exception) -> str:
+    """What to do about a certificate that is not trusted."""
+    if not isinstance(error, SSLCertVerificationError):
+        return f"the certificate of {urlsplit(url).netloc} is not trusted: {error}"
+    said = f"the certificate of {urlsplit(url).netloc} is not trusted: {error.verify_message}."
+    if error.verify_code not in UNKNOWN_ISSUER:
+        return said
+    return f"{said} If your organisation signs its own, name the file of its CA: provider.ca_bundle=/path/to/ca.pem"

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from sdspec.calls import Answer, Ask
 from sdspec.contracts import Block, Check, StepContext, Verdict
-from sdspec.engine.caller import Bought, Caller, Turn
+from sdspec.engine.caller import Bought, Caller, SharedFailure, Turn
 from sdspec.engine.schedule import Position
 from sdspec.engine.workers import CRASHED
 from sdspec.errors import CallError, RowFatal, Transient
@@ -85,8 +85,11 @@ class WalkContext(StepContext):
         assert self.step is not None
         assert isinstance(self.step.part, Block)
         caller = self._services.callers[self.step.part.asks() or ""]
+        row.notes.setdefault("calls", []).append(ask.key.hex())
         try:
             bought = await caller.ask(ask, self._turn)
+        except SharedFailure:
+            raise
         except Transient as failure:
             self._services.called(CallLine(row.id, self.name, purpose, ask, None, failure))
             raise
@@ -94,7 +97,6 @@ class WalkContext(StepContext):
             self._walk.bought += 1
         if not self._walk.again and _counts(row, bought):
             self._services.called(CallLine(row.id, self.name, purpose, ask, bought))
-        row.notes.setdefault("calls", []).append(ask.key.hex())
         if (refusal := bought.record.error) is not None:
             raise RowFatal(refusal.code, refusal.message, status=refusal.status)
         assert bought.record.answer is not None

@@ -1,4 +1,4 @@
-"""A worker process: reads checks and values from stdin, writes verdicts to stdout, ends when stdin does.
+"""A worker process: reads checks and values from stdin, writes verdicts to stdout, ends when stdin does, or at SIGTERM.
 
 Frames in both directions are four bytes of length, big-endian, and a pickle: a check and its values, an `Answer`.
 """
@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import os
 import pickle
+import signal
 import sys
+from types import FrameType
 
 from sdspec.contracts import Verdict
 from sdspec.errors import SdspecError
@@ -25,6 +27,7 @@ def frame(data: bytes) -> bytes:
 
 def main() -> None:
     """Serves until the parent closes stdin, or is gone."""
+    signal.signal(signal.SIGTERM, _end)
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a check prints must not get between the frames
     while head := sys.stdin.buffer.read(LENGTH_BYTES):
@@ -34,8 +37,16 @@ def main() -> None:
             answer = check.examine_many(values)
         except SdspecError as wrong:
             answer = wrong
-        answers.write(frame(pickle.dumps(answer)))
-        answers.flush()
+        try:
+            answers.write(frame(pickle.dumps(answer)))
+            answers.flush()
+        except BrokenPipeError:  # the parent was killed meanwhile
+            os._exit(0)
+
+
+def _end(signum: int, frame: FrameType | None) -> None:
+    """Folders and processes that a check has made are taken away on the way out."""
+    raise SystemExit
 
 
 if __name__ == "__main__":

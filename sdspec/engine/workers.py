@@ -14,19 +14,23 @@ import os
 import pickle
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import islice
 
 from sdspec.contracts import Check, Verdict
 from sdspec.engine.worker import LENGTH_BYTES, Answer, frame
-from sdspec.errors import SdspecError
+from sdspec.errors import PrerequisiteError, SdspecError
 
 LONGEST_S = 60.0
 """An answer that takes longer kills its worker; checks have shorter limits of their own."""
 CRASHED = "check_crashed"
 """Reason of a verdict that never came; it is not journaled."""
+HOPELESS = 12
+"""So many values, one behind the other, that end their process: the check cannot work here, whatever the rows hold."""
+ENDING_S = 2.0
+"""Processes that are busy when a run ends may take so long to take away what they made."""
 DEATHS = (asyncio.IncompleteReadError, OSError, TimeoutError)
 """How it shows that a process cannot be started, has died, or takes too long."""
 
@@ -50,12 +54,14 @@ class Workers:
         self._all: set[Process] = set()
         self._waiting: deque[_Waiting] = deque()
         self._busy: dict[asyncio.Task[list[Verdict]], list[_Waiting]] = {}
+        self._crashed: Counter[type[Check]] = Counter()
+        """Values in a row of which there was no verdict."""
         self._closed = False
 
     async def examine(self, check: Check, value: object) -> Verdict:
         """The check's verdict; `check_crashed` where the process died of this very value, or took too long.
 
-        Raises what the check raised on purpose: an SdspecError.
+        Raises what the check raised on purpose, an SdspecError, and PrerequisiteError where it never gets to a verdict.
         """
         assert not self._closed
         waiting = _Waiting(check, value)
@@ -74,10 +80,14 @@ class Workers:
             await asyncio.wait(tasks)
         for one in left:
             one.verdict.cancel()
+        for process in filter(None, self._free):
+            process.kill()
+        ending = [asyncio.create_task(process.wait()) for process in self._all]
+        if ending:
+            await asyncio.wait(ending, timeout=ENDING_S)
         for process in self._all:
             if process.returncode is None:
                 process.kill()
-        for process in self._all:
             await process.wait()
         self._all.clear()
 
@@ -118,7 +128,7 @@ class Workers:
             else:
                 self._free.insert(0, None)
                 if process is not None and process.returncode is None:
-                    process.kill()
+                    process.terminate() if self._closed else process.kill()
         if isinstance(answer, SdspecError):
             raise answer
         if len(answer) != len(values):
@@ -132,19 +142,27 @@ class Workers:
             return
         error = task.exception()
         if error is None:
+            self._crashed[type(batch[0].check)] = 0
             _settle(zip(batch, task.result(), strict=True))
         elif not isinstance(error, DEATHS):
-            for one in batch:
-                if not one.verdict.done():
-                    one.verdict.set_exception(error)
+            _fail(batch, error)
         elif len(batch) > 1:
             for one in reversed(batch):
                 one.alone = True
                 self._waiting.appendleft(one)
         else:
-            crashed = Verdict(False, CRASHED, f"the check's process died or took over {LONGEST_S:g} s")
-            _settle([(batch[0], crashed)])
+            self._crash(batch[0])
         self._serve()
+
+    def _crash(self, one: _Waiting) -> None:
+        kind = type(one.check)
+        self._crashed[kind] += 1
+        if self._crashed[kind] < HOPELESS:
+            _settle([(one, Verdict(False, CRASHED, f"the check's process died or took over {LONGEST_S:g} s"))])
+            return
+        name = kind.__module__.rpartition(".")[2] if kind.__module__.startswith("sdspec.") else kind.__name__.lower()
+        said = f"check {name}: its process died on {HOPELESS} values in a row, or took over {LONGEST_S:g} s for each."
+        _fail([one], PrerequisiteError(f"{said} What it said stands above; the answers are kept."))
 
     async def _start(self) -> Process:
         search = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONSAFEPATH": "1"}
@@ -167,6 +185,12 @@ def _settle(verdicts: Iterable[tuple[_Waiting, Verdict]]) -> None:
     for one, verdict in verdicts:
         if not one.verdict.done():
             one.verdict.set_result(verdict)
+
+
+def _fail(batch: Iterable[_Waiting], error: BaseException) -> None:
+    for one in batch:
+        if not one.verdict.done():
+            one.verdict.set_exception(error)
 
 
 async def _ask(process: Process, request: bytes) -> Answer:

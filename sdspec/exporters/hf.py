@@ -1,18 +1,21 @@
-"""A folder that `datasets.load_from_disk` reads, with the features of the columns. Imports datasets when it writes."""
+"""A folder that `datasets.load_from_disk` reads, with the features of the columns.
+
+Imports datasets and pyarrow when it writes.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import ClassVar
-
-import pyarrow as pa
+from typing import TYPE_CHECKING, ClassVar
 
 from sdspec.contracts import Exporter
 from sdspec.errors import StoreError
 from sdspec.store.disk import whole_folder
-from sdspec.store.schema import json_as_text
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 class Hf(Exporter):
@@ -24,6 +27,8 @@ class Hf(Exporter):
 
     def read_back(self, schema: pa.Schema) -> pa.Schema:
         """Their types, JSON as text."""
+        from sdspec.store.schema import json_as_text
+
         return json_as_text(schema)
 
     def write(self, examples: pa.Table | pa.RecordBatchReader, path: Path) -> None:
@@ -31,7 +36,11 @@ class Hf(Exporter):
 
         Raises StoreError without a single example: `datasets` cannot load a folder that has none.
         """
+        import pyarrow as pa
         from datasets import Dataset, Features
+
+        from sdspec.store.examples import batches_of
+        from sdspec.store.schema import json_as_text
 
         if not examples.schema.names:
             raise StoreError(f"cannot write {path}: a dataset folder needs at least one row.")
@@ -40,7 +49,7 @@ class Hf(Exporter):
             streamed = beside.with_name(f"{beside.name}.arrow")
             try:
                 with pa.ipc.new_stream(streamed, schema) as stream:
-                    for batch in examples.to_batches() if isinstance(examples, pa.Table) else examples:
+                    for batch in batches_of(examples):
                         stream.write_batch(pa.RecordBatch.from_arrays(batch.columns, schema=schema))
                 with _no_bars():
                     Dataset.from_file(str(streamed)).save_to_disk(beside)

@@ -1,15 +1,19 @@
-"""One JSON array in UTF-8, an object per line. It is streamed here; most of its readers load it as a whole."""
+"""One JSON array in UTF-8, an object per line. It is streamed here; most of its readers load it as a whole.
+
+Imports pyarrow when it writes.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar
-
-import pyarrow as pa
+from typing import TYPE_CHECKING, ClassVar
 
 from sdspec.contracts import Exporter
 from sdspec.exporters.jsonl import json_lines
 from sdspec.store.disk import whole
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 class Json(Exporter):

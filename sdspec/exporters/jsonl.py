@@ -1,17 +1,18 @@
-"""JSON lines in UTF-8: one object per line, nested values as they are."""
+"""JSON lines in UTF-8: one object per line, nested values as they are. Imports pyarrow when it writes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import orjson
-import pyarrow as pa
 
 from sdspec.contracts import Exporter
 from sdspec.store.disk import whole
-from sdspec.store.schema import holds_json
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 class Jsonl(Exporter):
@@ -29,8 +30,11 @@ class Jsonl(Exporter):
 
 def json_lines(examples: pa.Table | pa.RecordBatchReader) -> Iterator[bytes]:
     """Each example as a JSON object with a line feed behind it; JSON columns stand as what they hold."""
+    from sdspec.store.examples import batches_of
+    from sdspec.store.schema import holds_json
+
     written_as_is = [field.name for field in examples.schema if holds_json(field)]
-    for batch in examples.to_batches() if isinstance(examples, pa.Table) else examples:
+    for batch in batches_of(examples):
         for row in batch.to_pylist():
             for name in written_as_is:
                 if row[name] is not None:

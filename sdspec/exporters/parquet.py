@@ -1,16 +1,18 @@
-"""Parquet: one file, row groups of a fixed size; equal examples give equal bytes within one version of pyarrow."""
+"""Parquet: one file, row groups of a fixed size; equal examples give equal bytes within one version of pyarrow.
+
+Imports pyarrow when it writes.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar
-
-import pyarrow as pa
+from typing import TYPE_CHECKING, ClassVar
 
 from sdspec.contracts import Exporter
 from sdspec.store.disk import whole
-from sdspec.store.schema import json_as_text
-from sdspec.store.tables import write_parquet
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 class Parquet(Exporter):
@@ -21,10 +23,15 @@ class Parquet(Exporter):
 
     def read_back(self, schema: pa.Schema) -> pa.Schema:
         """Their types, JSON as text."""
+        from sdspec.store.schema import json_as_text
+
         return json_as_text(schema)
 
     def write(self, examples: pa.Table | pa.RecordBatchReader, path: Path) -> None:
         """The file, with the columns and types of the examples."""
-        reader = examples.to_reader() if isinstance(examples, pa.Table) else examples
+        import pyarrow as pa
+
+        from sdspec.store.tables import write_parquet
+
         with whole(path) as beside:
-            write_parquet(reader, beside)
+            write_parquet(examples.to_reader() if isinstance(examples, pa.Table) else examples, beside)

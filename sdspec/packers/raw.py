@@ -9,7 +9,7 @@ from pydantic import Field
 
 from sdspec.contracts import Dataset, Packer
 from sdspec.errors import did_you_mean
-from sdspec.store.schema import LINEAGE
+from sdspec.store.columns import LINEAGE
 
 
 class Raw(Packer):

@@ -102,7 +102,7 @@ def _keys(past: Past, plan: Plan, raw: Mapping[str, Any]) -> Iterator[KeyChange]
     for key, old, new in _differing(_told(past.spec, past.inputs), _told(raw, read), ()):
         if key not in SEEDS:
             where = "" if new is NOT_SET else plan.spec.origins.where(key)
-            yield KeyChange(dotted(key), None if old is NOT_SET else old, None if new is NOT_SET else new, where)
+            yield KeyChange(dotted(key), _or_none(old), _or_none(new), where)
 
 
 def _told(spec: Mapping[str, Any], files: Mapping[Key, str]) -> Any:
@@ -122,8 +122,13 @@ def _differing(old: Any, new: Any, key: Key) -> Iterator[tuple[Key, Any, Any]]:
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         for name in [*new, *(name for name in old if name not in new)]:
             yield from _differing(old.get(name, NOT_SET), new.get(name, NOT_SET), (*key, name))
-    elif old != new:
+    elif _or_none(old) != _or_none(new):
         yield key, old, new
+
+
+def _or_none(value: Any) -> Any:
+    """A key that is not set is as good as one that is null."""
+    return None if value is NOT_SET else value
 
 
 def _steps(old: Mapping[str, Any], plan: Plan) -> Iterator[StepChange]:

@@ -12,11 +12,11 @@ from pydantic import BaseModel
 from sdspec.errors import Problem, SpecError
 from sdspec.plan.compile import compile_all
 from sdspec.plan.keys import Known, known
-from sdspec.spec.choices import Option, options_of
 from sdspec.spec.history import WON, History, Written
 from sdspec.spec.layers import package_of
 from sdspec.spec.models import PartSpec
 from sdspec.spec.nearest import nearest_key
+from sdspec.spec.options import Option, options_of
 from sdspec.spec.settings import find
 from sdspec.spec.spec import Key, Spec, dotted
 

@@ -27,7 +27,7 @@ PARTS: Mapping[Key, str] = {
     ("evaluation", ANY): "judges",
     ("export", ANY, "packer"): "packers",
 }
-"""Where a part stands, and on which shelf it is found."""
+"""Where a part stands, and on which shelf it is found; the schema stops with a KeyError where the models know more."""
 
 WORDS = {str: "text", int: "whole number", float: "number", bool: "true or false", type(None): "null"}
 _BOUNDS = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}

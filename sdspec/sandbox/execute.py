@@ -12,6 +12,7 @@ import pickle
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from functools import cache
 from itertools import product
 from threading import Lock
@@ -23,6 +24,8 @@ from sdspec.sandbox.forked import Ended, NotStartedError
 from sdspec.sandbox.isolation import Isolation
 
 TRIAL = Limits(timeout_s=20.0, memory_mb=1024)
+ENDING_S = 5.0
+"""A server that is no longer wanted may take so long to take away what it made."""
 
 
 @cache
@@ -36,6 +39,9 @@ def strongest() -> Isolation:
             ended = execute(b"", TRIAL, isolation)
         except NotStartedError as error:
             refused = str(error)
+            continue
+        except EOFError:
+            refused = "the process that would start it has ended; what it said stands above"
             continue
         if ended.status == 0:
             return isolation
@@ -60,29 +66,49 @@ class _Server:
         atexit.register(self.close)
 
     def ask(self, request: tuple[bytes, Limits, Isolation, str]) -> Ended | str:
-        """How the code ended, or why it was not started; EOFError where the server was killed."""
+        """How the code ended, or why it was not started; EOFError where the server was killed.
+
+        After an error, an interrupt too, the server has ended: its answer would be taken for that to the next request.
+        """
         with self._lock:
-            process = self._running()
-            assert process.stdin is not None
-            assert process.stdout is not None
-            pickle.dump(request, process.stdin)
-            process.stdin.flush()
-            answer: Ended | str = pickle.load(process.stdout)  # noqa: S301  # from our own server
+            try:
+                process = self._running()
+                assert process.stdin is not None
+                assert process.stdout is not None
+                pickle.dump(request, process.stdin)
+                process.stdin.flush()
+                answer: Ended | str = pickle.load(process.stdout)  # noqa: S301  # from our own server
+            except (BrokenPipeError, pickle.UnpicklingError) as broken:
+                self.close()
+                raise EOFError("the server was killed") from broken
+            except BaseException:
+                self.close()
+                raise
             return answer
 
     def close(self) -> None:
-        """The server has ended."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.communicate()
-            self._process = None
+        """The server has ended, and has left nothing behind."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        assert process.stdin is not None
+        assert process.stdout is not None
+        with suppress(OSError):
+            process.stdin.close()
+        try:
+            process.wait(ENDING_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        process.stdout.close()
 
     def _running(self) -> subprocess.Popen[bytes]:
         if self._process is None or self._process.poll() is not None:
             self.close()
             search = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONSAFEPATH": "1"}
             command = [sys.executable, "-m", "sdspec.sandbox.serve"]
-            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=search)
+            pipe = subprocess.PIPE
+            self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, env=search, start_new_session=True)
         return self._process
 
 

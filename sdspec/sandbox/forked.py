@@ -11,7 +11,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from shutil import rmtree
@@ -48,10 +48,14 @@ class NotStartedError(Exception):
     """The kernel refused something before the code began."""
 
 
-def execute_here(code: bytes, limits: Limits, isolation: Isolation, below: str) -> Ended:
-    """The code has run to its end, or to a limit's; raises NotStartedError. Nothing of it is left but what it says.
+class NobodyWaitsError(Exception):
+    """The code was ended, since nobody waits for it any more."""
 
-    Its folder is made in the folder `below`.
+
+def execute_here(code: bytes, limits: Limits, isolation: Isolation, below: str, awaited: Callable[[], bool]) -> Ended:
+    """The code has run to its end, or to a limit's. Nothing of it is left but what it says.
+
+    Its folder is made in the folder `below`. Raises NotStartedError, and NobodyWaitsError once it is not `awaited`.
     """
     with _empty_folder(below) as folder, _Pipe() as output, _Pipe() as errors:
         try:
@@ -59,7 +63,7 @@ def execute_here(code: bytes, limits: Limits, isolation: Isolation, below: str) 
         finally:
             output.close_writing()
             errors.close_writing()
-        ended = _watched(child, output, errors, limits.timeout_s)
+        ended = _watched(child, (output, errors), limits.timeout_s, awaited)
         name = os.fsencode(folder)
         return replace(ended, output=ended.output.replace(name, FOLDER), errors=ended.errors.replace(name, FOLDER))
 
@@ -122,7 +126,7 @@ def _started(folder: str, code: bytes, limits: Limits, isolation: Isolation, wri
     return child
 
 
-def _watched(child: int, output: _Pipe, errors: _Pipe, timeout_s: float) -> Ended:
+def _watched(child: int, pipes: tuple[_Pipe, _Pipe], timeout_s: float, awaited: Callable[[], bool]) -> Ended:
     """What the process wrote, until it has ended or its time was up."""
     deadline = time.monotonic() + timeout_s
     late = False
@@ -130,18 +134,22 @@ def _watched(child: int, output: _Pipe, errors: _Pipe, timeout_s: float) -> Ende
         done, status, usage = os.wait4(child, os.WNOHANG)
         if done:
             break
-        if late := time.monotonic() > deadline:
+        late = time.monotonic() > deadline
+        if late or not awaited():
             os.killpg(child, signal.SIGKILL)
             _, status, usage = os.wait4(child, 0)
             break
-        if not _read((output, errors), PATIENCE_S):
+        if not _read(pipes, PATIENCE_S):
             time.sleep(PAUSE_S)
     with suppress(ProcessLookupError):
         os.killpg(child, signal.SIGKILL)  # what it left behind in its group
+    if not (done or late):
+        raise NobodyWaitsError
     left = LEFT_BYTES
-    while left > 0 and (count := _read((output, errors), 0.0)):
+    while left > 0 and (count := _read(pipes, 0.0)):
         left -= count
     cpu_s = usage.ru_utime + usage.ru_stime
+    output, errors = pipes
     return Ended(os.waitstatus_to_exitcode(status), late, cpu_s, output.first, errors.last)
 
 

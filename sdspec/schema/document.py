@@ -12,11 +12,12 @@ from typing import Any
 
 import orjson
 
+from sdspec.plan.keys import ANY, PARTS
 from sdspec.plan.passes.lower_workflow import WORKFLOWS
 from sdspec.plan.passes.read_template import DRAWN
 from sdspec.plan.passes.shape_output import RESERVED, TYPES
 from sdspec.registry import kinds
-from sdspec.schema.layered import LATER, Layered, Node, Path, one_of, or_later
+from sdspec.schema.layered import LATER, Layered, Node, one_of, or_later
 from sdspec.schema.parts import Parts, Slot
 from sdspec.spec.alternatives import PAIRS
 from sdspec.spec.find import ROOT
@@ -27,16 +28,11 @@ from sdspec.spec.spec import Key
 REFRESH = "sdspec schema -o specs/.schema.json"
 """Writes the schema where `sdspec new` puts it."""
 
-SLOTS: Mapping[Path, Slot] = {
-    ("provider",): Slot("providers"),
-    ("providers", "*"): Slot("providers"),
-    ("template", "parse"): Slot("parsers", by_name=True),
-    ("template", "checks", "[]"): Slot("checks", whole=True),
-    ("workflow", "dedup"): Slot("dedups"),
-    ("evaluation", "*"): Slot("judges"),
-    ("export", "*", "packer"): Slot("packers", by_name=True),
-}
-"""The keys that name a part; a key of the models that is missing here is a KeyError, not a hole in the schema."""
+BY_NAME = ("parsers", "packers")
+"""Shelves whose parts a text alone can name: `parse: json`."""
+
+WHOLE = ("checks",)
+"""Shelves whose parts stand in a list: no lower layer is merged in."""
 
 
 def spec_schema(options: Mapping[str, Sequence[str]]) -> Node:
@@ -78,16 +74,20 @@ def schema_text(schema: Node) -> str:
     return orjson.dumps(schema, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode()
 
 
-def _special(parts: Parts) -> dict[Path, Callable[[Node], Node]]:
+def _special(parts: Parts) -> dict[Key, Callable[[Node], Node]]:
     """What is known of single keys beyond their type."""
-    slots = {path: lambda said, slot=slot: parts.slot(slot, said) for path, slot in SLOTS.items()}
+
+    def special(shelf: str) -> Callable[[Node], Node]:
+        slot = Slot(shelf, by_name=shelf in BY_NAME, whole=shelf in WHOLE)
+        return lambda said: parts.slot(slot, said)
+
     return {
-        **slots,
-        ("template", "variables", "*"): lambda said: {**said, **_variable()},
+        **{path: special(shelf) for path, shelf in PARTS.items()},
+        ("template", "variables", ANY): lambda said: {**said, **_variable()},
         ("template", "variables"): lambda said: {**said, **_variables()},
         ("template", "output"): lambda said: {**said, **_output()},
         ("workflow", "kind"): lambda said: {**said, **one_of(sorted(WORKFLOWS))},
-        ("export", "*", "format"): lambda said: {**said, **one_of(list(kinds("exporters")))},
+        ("export", ANY, "format"): lambda said: {**said, **one_of(list(kinds("exporters")))},
     }
 
 

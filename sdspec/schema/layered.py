@@ -11,11 +11,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from sdspec.plan.keys import ANY
+from sdspec.spec.spec import Key
+
 Node = dict[str, Any]
 """A JSON Schema."""
-
-Path = tuple[str, ...]
-"""Keys of the spec; `*` is any name of a mapping, `[]` any item of a list."""
 
 LATER = r"\$\{|^\?\?\?$"
 """An interpolation, or OmegaConf's mark of a value that someone else gives."""
@@ -37,10 +37,10 @@ class Layered:
 
     definitions: Mapping[str, Node] = field(default_factory=dict)
     """`$defs` of the pydantic schema."""
-    special: Mapping[Path, Callable[[Node], Node]] = field(default_factory=dict)
+    special: Mapping[Key, Callable[[Node], Node]] = field(default_factory=dict)
     """Keys that the caller knows more about: what is said of the key (description, default) -> its schema."""
 
-    def node(self, found: Node, path: Path = (), *, whole: bool = False) -> Node:
+    def node(self, found: Node, path: Key = (), *, whole: bool = False) -> Node:
         """The schema of a value; `whole`: nothing lies below this layer here, so that required keys are required."""
         found = self._resolved(found)
         options = [self._resolved(one) for one in (found.get("anyOf") or found.get("oneOf") or [found])]
@@ -59,7 +59,7 @@ class Layered:
             return found
         return {**self.definitions[found["$ref"].rpartition("/")[2]], **{k: v for k, v in found.items() if k != "$ref"}}
 
-    def _one(self, found: Node, path: Path, whole: bool) -> Node:
+    def _one(self, found: Node, path: Key, whole: bool) -> Node:
         kind = found.get("type")
         if len(path) > DEEPEST:
             return {}
@@ -72,26 +72,26 @@ class Layered:
         made = {name: value for name, value in found.items() if name not in _OWN}
         return or_later({"type": kind, **made}) if kind else made
 
-    def _object(self, found: Node, path: Path, whole: bool) -> Node:
+    def _object(self, found: Node, path: Key, whole: bool) -> Node:
         made = {name: value for name, value in found.items() if name not in _OWN_OF_OBJECTS}
         if "properties" in found:
             named = {name: self.node(one, (*path, name), whole=whole) for name, one in found["properties"].items()}
             made["properties"] = named
         more = found.get("additionalProperties", True)
         if not isinstance(more, bool):
-            more = self.node(more, (*path, "*"), whole=whole)
+            more = self.node(more, (*path, ANY), whole=whole)
         made["additionalProperties"] = False if more == NOTHING else more
         if whole and found.get("required"):
             made["required"] = found["required"]
         return or_later({"type": "object", **made})
 
-    def _array(self, found: Node, path: Path) -> Node:
+    def _array(self, found: Node, path: Key) -> Node:
         made = {name: value for name, value in found.items() if name not in _OWN_OF_ARRAYS}
         if "prefixItems" in found:
-            made["items"] = [self.node(one, (*path, "[]"), whole=True) for one in found["prefixItems"]]
+            made["items"] = [self.node(one, (*path, ANY), whole=True) for one in found["prefixItems"]]
             made["additionalItems"] = False
         elif "items" in found:
-            made["items"] = self.node(found["items"], (*path, "[]"), whole=True)
+            made["items"] = self.node(found["items"], (*path, ANY), whole=True)
         return or_later({"type": "array", **made})
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from sdspec.spec.finding import OVERRIDES, Finding
+from sdspec.spec.leftovers import is_packaged
 from sdspec.spec.settings import Dropped, Setting, find, put
 from sdspec.spec.spec import Key, dotted
 
@@ -18,7 +19,10 @@ PAIRS: tuple[tuple[Key, Key], ...] = (
 def settle(
     tree: Setting, note: Callable[[str], None], drop: Callable[[Dropped], None]
 ) -> tuple[Setting, list[Finding]]:
-    """The tree with at most one key of each pair, and a finding where one file sets both."""
+    """The tree with at most one key of each pair, and a finding where one file sets both.
+
+    That a packaged default gives way is no news; `explain` shows it all the same.
+    """
     findings = []
     for first, second in PAIRS:
         a, b = find(tree, first), find(tree, second)
@@ -28,7 +32,7 @@ def settle(
         if _layer(lower) == _layer(higher):
             what = f"{dotted(kept)}: set together with '{lost[-1]}' ({lower.places[-1].origin})."
             findings.append(Finding(higher.places[-1].origin, what, "Keep one of the two.", kept))
-        else:
+        elif not is_packaged(lower):
             note(f"{dotted(kept)} ({higher.places[-1].origin}) takes the place of {dotted(lost)}.")
         drop(Dropped(lost, lower, f"{dotted(kept)} takes its place"))
         tree = put(tree, lost, None)

@@ -19,6 +19,8 @@ from sdspec.spec.secrets import secret_name, secret_shape
 from sdspec.spec.spec import Key, with_value
 
 _ENV = re.compile(r"(?<!\\)\$\{.*oc\.(env|decode)\b", re.DOTALL)
+_OF_A_LAUNCH = re.compile(r"(?<!\\)\$\{\s*(?:now|hydra|python_version)\s*:")
+"""Resolvers that Hydra registers when it sweeps: a spec would mean something else in a sweep, or at another time."""
 _MISSING_VARIABLE = re.compile(r"Environment variable '([^']*)' not found")
 
 
@@ -89,7 +91,7 @@ def _grammar(text: str) -> tuple[str, str] | None:
         OmegaConf.create({"value": text})
     except GrammarParseError:
         return "a '${' that starts no interpolation.", "Write \\${ for a plain '${'."
-    return None
+    return _unknown_resolver(text) if _OF_A_LAUNCH.search(text) else None
 
 
 def _reason(error: OmegaConfBaseException, text: str) -> tuple[str, str]:
@@ -100,10 +102,14 @@ def _reason(error: OmegaConfBaseException, text: str) -> tuple[str, str]:
     if isinstance(error, InterpolationKeyError):
         return f"{_short(text)} refers to a key that is not there.", "Write \\${ for a plain '${'."
     if isinstance(error, UnsupportedInterpolationType):
-        return f"{_short(text)} names an unknown resolver.", "Known: oc.env, oc.select, oc.dict.keys, oc.dict.values."
+        return _unknown_resolver(text)
     if isinstance(error, InterpolationResolutionError):
         return f"{_short(text)} cannot be resolved.", "Write \\${ for a plain '${'."
     return f"{_short(text)} cannot be read.", ""
+
+
+def _unknown_resolver(text: str) -> tuple[str, str]:
+    return f"{_short(text)} names an unknown resolver.", "Known: oc.env, oc.select, oc.dict.keys, oc.dict.values."
 
 
 def _short(text: str) -> str:

@@ -48,7 +48,7 @@ def clear(tree: Setting, spec: str, note: Callable[[str], None], drop: Callable[
             drop(one)
             tree = put(tree, one.key, None)
         # what the package brings is no news (`explain` shows it all the same), nor a variable of which nothing speaks
-        if names := [str(one.key[-1]) for one in gone if one.key[1] != "variables" and not _is_packaged(one.setting)]:
+        if names := [str(one.key[-1]) for one in gone if one.key[1] != "variables" and not is_packaged(one.setting)]:
             origin = above.places[-1].origin
             note(f"template.{cause} ({origin}) takes another's place; left out with that: {', '.join(names)}.")
     return tree
@@ -60,7 +60,8 @@ def _is_below(found: Setting, above: Setting, spec: str) -> bool:
     return not own and place.layer < above.places[-1].layer
 
 
-def _is_packaged(setting: Setting) -> bool:
+def is_packaged(setting: Setting) -> bool:
+    """The package's own conf set it, and nothing above."""
     return setting.places[-1].folder.resolve().is_relative_to(packaged_conf())
 
 

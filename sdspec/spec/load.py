@@ -75,7 +75,7 @@ class _Loading:
         settled, wrong = settle(self.composed.tree, self.notes.append, dropped.append)
         settled = clear(settled, self.name, self.notes.append, dropped.append)
         self.findings += [*wrong, *self._reserved()]
-        config, data, tree = self._checked(self._given(settled))
+        config, data, tree = self._checked(self._kept(self._given(settled)))
         raw, _ = resolve(plain(tree), environment=False)
         inputs, wrong = read_inputs(data, tree)
         self.findings += wrong
@@ -113,6 +113,16 @@ class _Loading:
             hint = f"{description(key)} Give it in the spec, or as {dotted(key)}=...".strip()
             self.findings.append(Finding(setting.places[-1].origin, f"{dotted(key)}: must be set.", hint, key))
             tree = put(tree, key, None)
+        return tree
+
+    def _kept(self, tree: Setting) -> Setting:
+        """The tree without numbers that the files of a run could not hold."""
+        hint = "Put it in quotes: it is then a text."
+        for key, setting in list(walk(tree)):
+            if isinstance(setting.value, int) and not -(2**63) <= setting.value < 2**63:
+                what = f"{dotted(key)}: a whole number of more than 64 bits."
+                self.findings.append(Finding(setting.places[-1].origin, what, hint, key))
+                tree = put(tree, key, None)
         return tree
 
     def _checked(self, tree: Setting) -> tuple[SpecConfig, Any, Setting]:

@@ -17,6 +17,7 @@ from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
 from sdspec.errors import did_you_mean
+from sdspec.rows import valid_text
 from sdspec.spec.finding import OVERRIDES, Finding, Place
 from sdspec.spec.repository import Repository, option_problem
 from sdspec.spec.secrets import find_secrets, hidden, secret_hint, secret_shape
@@ -43,6 +44,9 @@ def parse(texts: Sequence[str]) -> tuple[list[Override], list[Finding]]:
     for text in texts:
         if secret_shape(text):
             findings.append(_secret(text, "holds what looks like a secret", ()))
+            continue
+        if (readable := valid_text(text)) != text:  # Python's stand-in for a byte that is no UTF-8
+            findings.append(Finding(origin_of(readable), "is no text in UTF-8.", "Write its characters in UTF-8."))
             continue
         try:
             override = parser.parse_override(text)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,12 @@ def read_examples(
         return pa.RecordBatchReader.from_batches(pa.schema([]), [])
     every = chain([first], batches)
     return _packed(every, first, pack) if selected is None else _selection(every, first.schema, selected)
+
+
+def batches_of(examples: pa.Table | pa.RecordBatchReader) -> Iterable[pa.RecordBatch]:
+    """The examples, batch by batch."""
+    batches: Iterable[pa.RecordBatch] = examples.to_batches() if isinstance(examples, pa.Table) else examples
+    return batches
 
 
 def _selection(

@@ -26,37 +26,6 @@ import pyarrow as pa
 from sdspec.rows import valid_text
 from sdspec.store.jsontext import json_text
 
-LINEAGE = {"_row_id": "str", "_index": "int", "_seed": "str", "_lineage": "json"}
-"""The columns that follow a dataset's own in rows.parquet."""
-REJECTS = {
-    "_row_id": "str",
-    "_index": "int",
-    "_seed": "str",
-    "step": "str",
-    "reason": "str",
-    "detail": "str",
-    "raw": "str",
-    "columns": "json",
-    "_lineage": "json",
-}
-CALLS = {
-    "row": "str",
-    "step": "str",
-    "purpose": "str",
-    "model": "str",
-    "request": "str",
-    "outcome": "str",
-    "error": "str",
-    "answer": "str",
-    "input_tokens": "int",
-    "output_tokens": "int",
-    "cached_tokens": "int",
-    "cost_usd": "float",
-    "latency_s": "float",
-    "tries": "int",
-    "from_journal": "bool",
-}
-
 _SCALARS = {"str": pa.string(), "int": pa.int64(), "float": pa.float64(), "bool": pa.bool_()}
 _MARK = b"sdspec.type"
 

@@ -20,9 +20,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sdspec.rows import Reject, canonical, valid_text
+from sdspec.store.columns import CALLS, LINEAGE, REJECTS
 from sdspec.store.disk import saying, whole
 from sdspec.store.jsontext import json_text
-from sdspec.store.schema import CALLS, LINEAGE, REJECTS, arrow_schema, fit, python_rows
+from sdspec.store.schema import arrow_schema, fit, python_rows
 
 ROW_GROUP = 8192
 """Rows per row group of a finished table."""

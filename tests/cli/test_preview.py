@@ -45,6 +45,12 @@ def test_called_answers_are_not_bought_again(tmp_path: Path) -> None:
     assert counts(run_spec(spec))["calls"] == {"made": 17, "from_journal": 3, "failed": 0, "retried": 0}
 
 
+def test_one_row(tmp_path: Path) -> None:
+    """The noun is one too."""
+    write_spec(tmp_path)
+    assert "1 of 1 row passes." in cli(tmp_path, "preview", "colours", "-n", "1", "--call").stdout
+
+
 def test_a_refused_row_shows_why(tmp_path: Path) -> None:
     """An answer that cannot be parsed is shown with its re-asks and its end; a refusal by the provider too."""
     write_spec(tmp_path)

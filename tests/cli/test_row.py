@@ -59,6 +59,21 @@ def test_a_row_that_a_check_refused_shows_the_verdict(tmp_path: Path) -> None:
     assert text.count(rejects[0]["detail"]) == 1
 
 
+def test_verdicts_stand_in_the_order_of_the_checks(tmp_path: Path) -> None:
+    """As they were given, not by name; the row's index is the one of rows.parquet."""
+    kinds = ["length", "contains"]
+    checks = [
+        {"kind": "length", "column": "answer", "min": 1},
+        {"kind": "contains", "column": "question", "any": ["?"]},
+    ]
+    run = run_spec(write_spec(tmp_path, {"template": {"checks": checks}}))
+    row = run.rows().to_pylist()[3]
+    text = cli(tmp_path, "row", "last", row["_row_id"]).stdout
+    assert [f"{kind}: ok" for kind in kinds] == [line for line in text.splitlines() if line.endswith(": ok")]
+    assert text.splitlines()[0] == f"{row['_row_id']}  index 3"
+    assert text.splitlines()[-1] == "1 call, no cost"
+
+
 def test_without_the_journal_the_answers_are_still_there(tmp_path: Path) -> None:
     """calls.parquet holds the answers; what was asked is said to be gone."""
     run = run_spec(write_spec(tmp_path))

@@ -43,6 +43,15 @@ def test_plan_knows_what_the_journal_holds_and_parses_as_json(tmp_path: Path) ->
     assert (estimate["rendered"], estimate["held"]) == (20, 20)
 
 
+def test_a_pipe_has_no_edge(tmp_path: Path) -> None:
+    """What a person would see wrapped is one line for a program, without blanks at its end; numbers are set alike."""
+    write_spec(tmp_path, {"template": {"seeds": [f"seed {number}" for number in range(1200)]}})
+    checked = cli(tmp_path, "check", "colours").stdout
+    assert "20 rows of 1,200 seeds" in checked
+    shown = cli(tmp_path, "explain", "template.parse", "--spec", "colours", "workflow.size=1400").stdout
+    assert [] == [line for line in (checked + shown).splitlines() if line != line.rstrip()]
+
+
 def test_show(tmp_path: Path) -> None:
     """The funnel by step and seed, reasons with examples, samples, totals."""
     write_spec(tmp_path, FAULTY)

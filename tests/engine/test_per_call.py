@@ -26,6 +26,13 @@ def test_one_answer_makes_several_rows(tmp_path: Path) -> None:
     assert len(pq.read_table(run.path / "calls.parquet")) == 5
 
 
+def test_an_answer_asked_for_again_counts_once(tmp_path: Path) -> None:
+    """However many rows take their part of it: run.json has as many re-asks as there are calls that are one."""
+    run = run_spec(write_spec(tmp_path), "workflow.per_call=4", "provider.pnonsense=0.5")
+    purposes = pq.read_table(run.path / "calls.parquet")["purpose"].to_pylist()
+    assert counts(run)["reasked"] == sum(purpose != "answer" for purpose in purposes) > 0
+
+
 def test_rows_of_one_answer_share_what_their_prompt_shows(tmp_path: Path) -> None:
     """A variable that is drawn per row is drawn once for the rows of an answer, since they share the prompt."""
     run = run_spec(write_spec(tmp_path), "workflow.per_call=4")

@@ -162,7 +162,7 @@ def test_body(run: Run, tmp_path: Path) -> None:
         f"| `sheet.csv` | 20 | csv | `raw` | `{exported.written[0].sha256['sheet.csv']}` |",
         "| `extra` | string |",
         "| model | smollm2-135m-instruct on fake (temperature 0.7,",
-        "| 5 seeds | red, green, blue, black, white |",
+        "| 5 seeds | `red`, `green`, `blue`, `black`, `white` |",
         "````\nA question in a {{ mood }} mood about {{ seed }} | ```sql\n````",
         f"| {record['counts']['attempted']} | attempted |",
         "| 20 | kept |",
@@ -182,3 +182,32 @@ def test_rejects_are_counted(tmp_path: Path) -> None:
     assert f"**Fewer rows than wanted**: {counts['kept']} of 9" in body
     for reason, count in counts["rejected"].items():
         assert f"| -{count} | `{reason}` |" in body
+
+
+def test_data_in_a_card_is_neither_markdown_nor_html(tmp_path: Path) -> None:
+    """Seeds and column names stand in the card as they are: no tag, link, image or table cell comes of them."""
+    seeds = ["<script>x</script>", "![i](http://127.0.0.1/x)", "a | b", "``tick`", "--- "]
+    output = {"na`me": "str", "<b>": "str", "p|q": "str"}
+    changes = {
+        "template": {
+            "prompt": "Of {{ seed }}.",
+            "seeds": seeds,
+            "output": output,
+            "examples": [],
+            "fake": dict.fromkeys(output, "{{ seed }}"),
+            "checks": [],
+        },
+        "workflow": {"size": len(seeds)},
+        "export": {"data": {"format": "csv", "packer": "raw"}},
+    }
+    run = run_spec(write_spec(tmp_path, changes))
+    _, body = card(run.path / "export")
+    shown = "`<script>x</script>`, `![i](http://127.0.0.1/x)`, `a \\| b`, ``` ``tick` ```, `---`"
+    assert f"| 5 seeds | {shown} |" in body
+    lines = body.partition("`data.csv`\n")[2].splitlines()
+    assert [line for line in lines if line.endswith("| string |")][: len(output)] == [
+        "| ``na`me`` | string |",
+        "| `<b>` | string |",
+        "| `p\\|q` | string |",
+    ]
+    assert "exact (``na`me``, `<b>`, `p\\|q`)" in body

@@ -7,8 +7,12 @@ from pathlib import Path
 import pytest
 
 HEAVY = {"hydra", "omegaconf", "litellm", "datasets", "torch", "pyarrow", "pandas", "duckdb", "sqlglot", "xllamacpp"}
-CALLING = {"litellm", "datasets", "torch", "openai", "aiohttp", "xllamacpp"}
+CALLING = {"litellm", "botocore", "datasets", "torch", "openai", "aiohttp", "xllamacpp"}
 """What only a run needs."""
+READING = {"pyarrow", "numpy", "pandas", "duckdb", "rensa", "py3langid", "argcomplete"}
+"""What only rows need, that there are or that are written."""
+LOOKING = ["check", "plan", "preview", "explain model.temperature", "new mine", "schema", "runs"]
+"""Commands that call no model and read no row."""
 
 
 def imports(folder: Path, *words: str) -> set[str]:
@@ -30,10 +34,28 @@ def test_help_loads_nothing_heavy(words: list[str], tmp_path: Path) -> None:
     assert set() == loaded & HEAVY
 
 
-@pytest.mark.parametrize("provider", ["fake", "local"])
-@pytest.mark.parametrize("verb", ["check", "plan"])
-def test_looking_loads_no_client(verb: str, provider: str, tmp_path: Path) -> None:
-    """`check` and `plan` import no model client, datasets or torch, whatever the provider."""
-    loaded = imports(tmp_path, verb, f"provider={provider}")
+@pytest.mark.parametrize("command", LOOKING)
+def test_looking_loads_no_client_and_no_tables(command: str, tmp_path: Path) -> None:
+    """What only looks at a spec or lists runs imports no model client, table library or database, and no engine."""
+    assert set() == imports(tmp_path, *command.split()) & (CALLING | READING)
+
+
+@pytest.mark.parametrize("provider", ["bedrock", "fake", "local", "openai_compatible"])
+def test_no_provider_brings_its_client(provider: str, tmp_path: Path) -> None:
+    """`check` imports no model client, datasets or torch, whatever the provider."""
+    loaded = imports(tmp_path, "check", f"provider={provider}", *_NEEDS.get(provider, ()))
     assert "hydra" in loaded
-    assert set() == loaded & CALLING
+    assert set() == loaded & (CALLING | READING)
+
+
+@pytest.mark.parametrize("export", ["jsonl", "json", "csv", "parquet", "hf", "alpaca", "sharegpt", "messages"])
+def test_no_export_brings_its_library(export: str, tmp_path: Path) -> None:
+    """A plan with an export of any format imports no table library: that is for whoever writes it."""
+    assert set() == imports(tmp_path, "check", f"export={export}") & READING
+
+
+_NEEDS = {
+    "bedrock": ("model=claude_haiku",),
+    "openai_compatible": ("provider.base_url=http://127.0.0.1:9/v1", "model.id=m"),
+}
+"""Provider -> what it cannot do without."""

@@ -93,6 +93,19 @@ def test_what_decides_no_row_is_listed_and_changes_no_step(spec: Path) -> None:
     assert ["engine.concurrency"] == [key.key for key in found.keys]
 
 
+def test_a_key_set_to_null_is_as_one_that_is_not_set(spec: Path) -> None:
+    """`model.top_k: null` where there was none is no change."""
+    run_spec(spec)
+    assert () == changes(spec, "+model.top_k=null").keys
+
+
+def test_one_call_is_one_call(spec: Path) -> None:
+    """Numbers and their nouns agree."""
+    run_spec(spec)
+    shown = cli(spec.parent.parent, "plan", "colours", "workflow.size=21").stdout
+    assert "1 new call of 21" in shown
+
+
 def test_seeds_and_size(spec: Path) -> None:
     """Seeds that were added and removed, and how many rows are wanted, then and now."""
     run_spec(spec)

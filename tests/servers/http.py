@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
@@ -104,12 +105,13 @@ class _Connection(asyncio.Protocol):
 
 
 @asynccontextmanager
-async def serving(handler: Handler, port: int = 0) -> AsyncIterator[str]:
+async def serving(handler: Handler, port: int = 0, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
     """The server's URL, in the running event loop; requests still being answered at the end are dropped."""
     tasks: set[asyncio.Task[None]] = set()
-    server = await asyncio.get_running_loop().create_server(lambda: _Connection(handler, tasks), "127.0.0.1", port)
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: _Connection(handler, tasks), "127.0.0.1", port, ssl=tls)
     try:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        yield f"{'https' if tls else 'http'}://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     finally:
         server.close()
         for task in tasks:
@@ -117,7 +119,7 @@ async def serving(handler: Handler, port: int = 0) -> AsyncIterator[str]:
 
 
 @contextmanager
-def running(handler: Handler, port: int = 0) -> Iterator[str]:
+def running(handler: Handler, port: int = 0, tls: ssl.SSLContext | None = None) -> Iterator[str]:
     """The server's URL, in a thread of its own: for tests that start commands or run event loops themselves."""
     started: list[str] = []
     ready = threading.Event()
@@ -125,7 +127,7 @@ def running(handler: Handler, port: int = 0) -> Iterator[str]:
     over = asyncio.Event()
 
     async def main() -> None:
-        async with serving(handler, port) as url:
+        async with serving(handler, port, tls) as url:
             started.append(url)
             ready.set()
             await over.wait()

@@ -186,12 +186,13 @@ def test_dedup_is_replaced(project: Project):
 
 
 def test_size_per_seed_takes_the_place_of_size(project: Project):
-    """Of two keys that exclude each other the higher layer's one stays."""
+    """Of two keys that exclude each other the higher layer's one stays; the loss of a packaged default is no news."""
     name = project.spec("workflow: {size_per_seed: 3}\n")
-    workflow = project.right(name).config.workflow
-    assert (None, 3) == (workflow.size, workflow.size_per_seed)
-    workflow = project.right(name, "workflow.size=9").config.workflow
-    assert (9, None) == (workflow.size, workflow.size_per_seed)
+    spec = project.right(name)
+    assert (None, 3, ()) == (spec.config.workflow.size, spec.config.workflow.size_per_seed, spec.notes)
+    spec = project.right(name, "workflow.size=9")
+    assert (9, None) == (spec.config.workflow.size, spec.config.workflow.size_per_seed)
+    assert ("workflow.size (override 'workflow.size=9') takes the place of workflow.size_per_seed.",) == spec.notes
 
 
 @pytest.mark.parametrize("override", ["evaluation=null", "evaluation=none"])

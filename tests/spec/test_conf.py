@@ -11,7 +11,8 @@ from sdspec.spec.find import packaged_conf
 from sdspec.spec.load import load_spec
 
 OPTIONS = sorted(path.relative_to(packaged_conf()) for path in packaged_conf().glob("*/*.yaml"))
-NEEDS = {"model/default": ["model.id=m"], "provider/openai_compatible": ["provider.base_url=http://127.0.0.1:1/v1"]}
+ADDRESS = "provider.base_url=http://127.0.0.1:1/v1"
+NEEDS = {"model/default": ["model.id=m"], "provider/openai_compatible": [ADDRESS], "provider/cloudera": [ADDRESS]}
 EXPORTS = [option.stem for option in OPTIONS if option.parent.name == "export" and option.stem != "none"]
 
 

@@ -287,3 +287,13 @@ def test_schema_keys_are_described(project: Project):
 def test_golden_is_yaml():
     """The golden spec parses: its ten mistakes are a spec's, not YAML's."""
     assert isinstance(yaml.compose((GOLDEN / "load_mistakes.yaml").read_text(encoding="utf-8")), yaml.MappingNode)
+
+
+def test_values_that_no_file_can_hold(project: Project) -> None:
+    """A number beyond 64 bits and a text that is not UTF-8 are located problems, not a crash in a later file."""
+    project.write("specs/big.yaml", "defaults: [/sdspec, _self_]\ntemplate:\n  variables: {w: 123456789012345678901}\n")
+    assert project.problems("big", "template.system='a\udcff'") == [
+        "specs/big.yaml:3:15: template.variables.w: a whole number of more than 64 bits. Put it in quotes: it is then "
+        "a text.",
+        "override 'template.system='a\ufffd'': is no text in UTF-8. Write its characters in UTF-8.",
+    ]

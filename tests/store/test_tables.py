@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from sdspec.errors import StoreError
 from sdspec.rows import Reject
-from sdspec.store.schema import LINEAGE, REJECTS, fit, python_rows
+from sdspec.store.columns import LINEAGE, REJECTS
+from sdspec.store.schema import fit, python_rows
 from sdspec.store.tables import (
     ROW_GROUP,
     SHARD,

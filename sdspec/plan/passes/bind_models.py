@@ -25,18 +25,14 @@ def bind_models(draft: Draft) -> None:
 
 
 def _bind(draft: Draft, name: str, spec: ModelSpec, key: Key, provider_name: str, provider: Provider) -> None:
-    for setting in SAMPLING:
-        if getattr(spec, setting) not in (None, ()) and setting not in provider.sampling:
-            passed = ", ".join(sorted(provider.sampling))
-            hint = f"Set it to null, or choose another provider. It passes on: {passed}."
-            draft.problem((*key, setting), f"provider {kind_of(provider)!r} would ignore this setting.", hint)
     if draft.spec.is_bad(*key, "path"):
         return
     if spec.path is not None and "path" not in provider.model_settings:
         draft.problem((*key, "path"), f"provider {kind_of(provider)!r} takes no weights file.", "Remove it.")
         return
     model_id = f"file:{spec.path}" if spec.path else spec.id
-    for text in provider.model_problems(model_id):
+    wrong = provider.model_problems(model_id)
+    for text in wrong:
         draft.problem((*key, "path" if spec.path else "id"), text)
     weights = draft.spec.inputs.get((*key, "path"))
     call = ModelCall(
@@ -49,4 +45,22 @@ def _bind(draft: Draft, name: str, spec: ModelSpec, key: Key, provider_name: str
         max_tokens=spec.max_tokens,
         stop=spec.stop,
     )
+    if not wrong:
+        _check_sampling(draft, key, provider, call)
     draft.models[name] = Model(name, provider, provider_name, call)
+
+
+def _check_sampling(draft: Draft, key: Key, provider: Provider, call: ModelCall) -> None:
+    """A setting that does not reach the model, or that it would refuse, is a problem."""
+    reach, refused = provider.sampling_for(call.id), provider.sampling_problems(call)
+    for setting in SAMPLING:
+        if getattr(call, setting) in (None, ()):
+            continue
+        if setting not in provider.sampling:
+            hint = f"Set it to null, or choose another provider. It passes on: {', '.join(sorted(provider.sampling))}."
+            draft.problem((*key, setting), f"provider {kind_of(provider)!r} would ignore this setting.", hint)
+        elif setting not in reach:
+            hint = f"Set it to null, or choose another model. It takes: {', '.join(sorted(reach))}."
+            draft.problem((*key, setting), f"{call.id} does not take this setting.", hint)
+        elif setting in refused:
+            draft.problem((*key, setting), refused[setting])

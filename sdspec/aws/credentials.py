@@ -1,0 +1,143 @@
+"""AWS credentials from where AWS keeps them, and requests signed with them (Signature Version 4).
+
+The one file that imports botocore, and only inside functions: the import takes half a second. botocore looks for
+credentials (environment, profile, SSO, role, container, instance) and renews those that expire; it sends nothing but
+what that takes.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache, partial
+from typing import Any, NamedTuple
+
+from sdspec.errors import PrerequisiteError, did_you_mean
+
+SERVICE = "bedrock"
+"""The name that requests to bedrock-runtime are signed for."""
+
+BEARER = "AWS_BEARER_TOKEN_BEDROCK"
+"""The variable that holds a Bedrock API key; as with boto3 it comes before other credentials of the environment."""
+
+SESSION_NAME = "sdspec"
+"""How CloudTrail calls whoever assumed the role."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Which credentials to look for; everything empty means AWS's default chain."""
+
+    region: str
+    profile: str | None = None
+    role_arn: str | None = None
+    external_id: str | None = None
+
+
+class Keys(NamedTuple):
+    """Credentials as they sign now."""
+
+    secret: str
+    """All that is secret, in one text: three lines that sign requests, or a Bedrock API key."""
+    expire: bool
+    """They are renewed by looking at them again in time."""
+
+
+class Credentials:
+    """Credentials found; looked for again where they are refused."""
+
+    def __init__(self, account: Account) -> None:
+        self._account = account
+        self._found: Any = None
+
+    def look(self) -> Keys:
+        """The credentials, looked for anew; may ask the network; raises PrerequisiteError."""
+        alone = self._account.profile is None and self._account.role_arn is None
+        if alone and (bearer := os.environ.get(BEARER, "").strip()):
+            self._found = None
+            return Keys(bearer, expire=False)
+        self._found = _credentials(self._account)
+        return self.current()
+
+    def current(self) -> Keys:
+        """The credentials as they are now: those that expire are renewed here, a quarter of an hour before."""
+        if self._found is None:
+            return self.look()
+        frozen = _frozen(self._found, self._account)
+        secret = "\n".join((frozen.access_key, frozen.secret_key, frozen.token or ""))
+        return Keys(secret, expire=hasattr(self._found, "refresh_needed"))
+
+
+def signed(url: str, headers: Mapping[str, str], body: bytes, secret: str, region: str) -> dict[str, str]:
+    """The headers with those that prove who sends the request; right for some minutes."""
+    if "\n" not in secret:
+        return {**headers, "Authorization": f"Bearer {secret}"}
+    from botocore.auth import SigV4Auth
+    from botocore.awsrequest import AWSRequest
+    from botocore.credentials import ReadOnlyCredentials
+
+    access_key, secret_key, token = secret.split("\n")
+    request = AWSRequest("POST", url, headers=dict(headers), data=body)
+    SigV4Auth(ReadOnlyCredentials(access_key, secret_key, token or None), SERVICE, region).add_auth(request)
+    return dict(request.headers.items())
+
+
+@cache
+def region_problem(region: str) -> str:
+    """Empty where AWS has this region, else what is wrong."""
+    from botocore.session import Session
+
+    session = Session()
+    partitions = session.get_available_partitions()
+    known = {name for one in partitions for name in session.get_available_regions("ec2", one)}
+    return "" if region in known else f"AWS has no region {region!r}. {did_you_mean(region, known)}"
+
+
+def _credentials(account: Account) -> Any:
+    from botocore.exceptions import BotoCoreError, ProfileNotFound
+    from botocore.session import Session
+
+    try:
+        session = Session(profile=account.profile)
+        found = session.get_credentials()
+    except ProfileNotFound as missing:
+        known = ", ".join(Session().available_profiles) or "(none)"
+        raise PrerequisiteError(f"provider.profile: {missing}. Known to ~/.aws: {known}.") from None
+    except BotoCoreError as error:
+        raise PrerequisiteError(f"AWS credentials: {error}") from None
+    if found is None:
+        raise PrerequisiteError(
+            "no AWS credentials found. Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (and AWS_SESSION_TOKEN), or "
+            f"provider.profile=NAME of ~/.aws/config, or {BEARER} for a Bedrock API key."
+        )
+    return _assumed(session, found, account) if account.role_arn else found
+
+
+def _assumed(session: Any, source: Any, account: Account) -> Any:
+    """The credentials of the role, got with those of the source when they are needed."""
+    from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
+
+    more = {"RoleSessionName": SESSION_NAME} | ({"ExternalId": account.external_id} if account.external_id else {})
+    fetcher = AssumeRoleCredentialFetcher(
+        client_creator=partial(session.create_client, region_name=account.region),
+        source_credentials=source,
+        role_arn=account.role_arn,
+        extra_args=more,
+    )
+    return DeferredRefreshableCredentials(fetcher.fetch_credentials, "assume-role")
+
+
+def _frozen(found: Any, account: Account) -> Any:
+    from botocore.exceptions import BotoCoreError, ClientError, SSOError
+
+    try:
+        return found.get_frozen_credentials()
+    except SSOError as error:
+        name = f" --profile {account.profile}" if account.profile else ""
+        raise PrerequisiteError(f"AWS credentials: {error} Log in: aws sso login{name}") from None
+    except ClientError as error:
+        where = f"provider.role_arn: AWS does not give {account.role_arn}" if account.role_arn else "AWS credentials"
+        raise PrerequisiteError(f"{where}: {error}") from None
+    except BotoCoreError as error:
+        raise PrerequisiteError(f"AWS credentials: {error}") from None

@@ -1,0 +1,197 @@
+"""Amazon Bedrock by its Converse API: models, inference profiles and provisioned throughput of one region."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, ClassVar
+from urllib.parse import quote, urlsplit
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from sdspec import wire
+from sdspec.aws import model_ids
+from sdspec.aws.credentials import Account, Credentials, Keys, region_problem, signed
+from sdspec.aws.failure import Called, failure
+from sdspec.calls import Answer, Ask, HttpRequest, HttpResponse, ModelCall
+from sdspec.contracts import Endpoint, Provider
+from sdspec.errors import PrerequisiteError
+
+ENDPOINT_ENV = "AWS_ENDPOINT_URL_BEDROCK_RUNTIME"
+"""AWS's own variable for another address of bedrock-runtime."""
+
+LOOK_EVERY_S = 60.0
+"""Credentials that expire are renewed when they are looked at in their last quarter of an hour."""
+
+LEAST_TOKENS = 16
+"""OpenAI's and xAI's models on Bedrock take no smaller max_tokens."""
+
+_SAMPLED = frozenset({"temperature", "top_p", "top_k"})
+
+
+class Bedrock(Provider):
+    """Amazon Bedrock in one region, with credentials from where AWS keeps them."""
+
+    sampling: ClassVar[frozenset[str]] = frozenset({"temperature", "top_p", "top_k", "max_tokens", "stop"})
+    does_not_decide: ClassVar[frozenset[str]] = frozenset(
+        {"limits", "region", "profile", "role_arn", "external_id", "endpoint_url"}
+    )
+
+    region: str = Field(pattern=r"^[a-z]{2,}(-[a-z]+)+-\d+$", description="AWS region of the endpoint, e.g. us-east-1.")
+    profile: str | None = Field(default=None, description="A profile of ~/.aws; null: AWS's default chain.")
+    role_arn: str | None = Field(
+        default=None, pattern=r"^arn:aws[a-z-]*:iam::\d{12}:role/.+$", description="A role to assume before calling."
+    )
+    external_id: str | None = Field(
+        default=None, min_length=2, description="What the role's owner asks for as its external id."
+    )
+    endpoint_url: str | None = Field(
+        default=None, description=f"Address of a VPC endpoint; null: {ENDPOINT_ENV}, else the region's own."
+    )
+    guardrail: str | None = Field(default=None, description="Id or ARN of a guardrail; what it stops is rejected.")
+    guardrail_version: str = Field(default="DRAFT", pattern=r"^(DRAFT|[1-9]\d*)$", description="Its version.")
+
+    @field_validator("endpoint_url")
+    @classmethod
+    def _address(cls, value: str | None) -> str | None:
+        return None if value is None else _checked_address(value)
+
+    @field_validator("external_id")
+    @classmethod
+    def _has_a_role(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is not None and "role_arn" in info.data and info.data["role_arn"] is None:
+            raise ValueError("is for role_arn, and there is none")
+        return value
+
+    @field_validator("guardrail_version", mode="before")
+    @classmethod
+    def _may_be_a_number(cls, value: Any) -> Any:
+        return str(value) if type(value) is int else value
+
+    def deciding(self) -> dict[str, Any]:
+        """The guardrail, and the region's family: the regions of a family serve the same models."""
+        return {**super().deciding(), "family": model_ids.family_of(self.region)}
+
+    def endpoint_identity(self) -> str:
+        """`bedrock`, the region's family, and the guardrail."""
+        guard = f" guardrail {self.guardrail}:{self.guardrail_version}" if self.guardrail else ""
+        return f"bedrock {model_ids.family_of(self.region)}{guard}"
+
+    def model_identity(self, model_id: str) -> str:
+        """The model without its inference profile: it is the same model wherever it runs."""
+        known = model_ids.understood(model_id)
+        return known.model if known and known.model else model_id
+
+    def price_id(self, model_id: str) -> str | None:
+        return model_ids.map_name(model_id, self.region)
+
+    def model_problems(self, model_id: str) -> list[str]:
+        return model_ids.problems(model_id, self.region)
+
+    def sampling_for(self, model_id: str) -> frozenset[str]:
+        """top_k reaches Claude and Nova; some newer models take no sampling settings at all."""
+        if model_ids.trait(model_id, self.region, "supports_sampling_params") is False:
+            return self.sampling - _SAMPLED
+        return self.sampling if model_ids.is_of(model_id, "anthropic.", "amazon.nova") else self.sampling - {"top_k"}
+
+    def sampling_problems(self, call: ModelCall) -> Mapping[str, str]:
+        """The bounds of Converse (temperature up to 1), and those of single models."""
+        found = {}
+        if call.temperature is not None and call.temperature > 1:
+            found["temperature"] = f"{call.temperature:g}, and Bedrock takes 0 to 1."
+        if call.temperature is not None and call.top_p is not None and model_ids.takes_one_of_two(call.id):
+            found["top_p"] = f"{call.id} takes temperature or top_p, not both. Set one of them to null."
+        small = call.max_tokens is not None and call.max_tokens < LEAST_TOKENS
+        if small and model_ids.is_of(call.id, "openai.gpt-", "xai.grok-"):
+            found["max_tokens"] = f"{call.max_tokens}, and {call.id} takes {LEAST_TOKENS} at least."
+        return found
+
+    def native_schema_for(self, model_id: str) -> bool:
+        """True where the model takes a schema, or can be made to call a tool whose arguments have it."""
+        if model_ids.trait(model_id, self.region, "supports_native_structured_output"):
+            return True
+        if model_ids.trait(model_id, self.region, "supports_forced_tool_use") is False:
+            return False
+        needs = ("supports_function_calling", "supports_tool_choice")
+        return all(model_ids.trait(model_id, self.region, name) for name in needs)
+
+    @asynccontextmanager
+    async def open(self, model_id: str, concurrency: int, say: Callable[[str], None]) -> AsyncIterator[Endpoint]:
+        """The endpoint with credentials that are renewed; raises PrerequisiteError when there are none."""
+        wire.warm()
+        url = self._url()
+        account = Account(self.region, self.profile, self.role_arn, self.external_id)
+        credentials = Credentials(account)
+        keys = await asyncio.to_thread(credentials.look)
+        if url is None and (wrong := await asyncio.to_thread(region_problem, self.region)):
+            raise PrerequisiteError(f"provider.region: {wrong}")
+
+        yield _endpoint(url or f"https://bedrock-runtime.{self.region}.{_domain(self.region)}", credentials, keys)
+
+    def request(self, ask: Ask, endpoint: Endpoint) -> HttpRequest:
+        """The signed request that asks this."""
+        extra: dict[str, Any] = {}
+        if ask.model.top_k is not None:
+            extra["top_k"] = ask.model.top_k
+        if self.guardrail:
+            guard = {"guardrailIdentifier": self.guardrail, "guardrailVersion": self.guardrail_version}
+            extra["guardrailConfig"] = guard
+        body = wire.converse(ask, _known_as(ask.model.id), extra)
+        # The colons of ids stay as they are: aiohttp would unquote them after the signature, and AWS takes both.
+        url = f"{endpoint.base_url}/model/{quote(ask.model.id, safe=':')}/converse"
+        headers = {"Content-Type": "application/json", "Accept": "application/json"}
+        return HttpRequest(url, signed(url, headers, body, endpoint.secret, self.region), body)
+
+    def answer(self, ask: Ask, response: HttpResponse) -> Answer:
+        """The answer in a response; raises a CallError that says what to do about a bad one."""
+        if not 200 <= response.status < 300:
+            family = model_ids.family_of(self.region)
+            raise failure(response, Called(ask.model.id, self.region, family))
+        return wire.converse_answer(ask, _known_as(ask.model.id), response)
+
+    def _url(self) -> str | None:
+        if self.endpoint_url or not (set_url := os.environ.get(ENDPOINT_ENV, "").strip()):
+            return self.endpoint_url
+        try:
+            return _checked_address(set_url)
+        except ValueError as error:
+            raise PrerequisiteError(f"the environment variable {ENDPOINT_ENV} {error}") from None
+
+
+def _endpoint(url: str, credentials: Credentials, keys: Keys) -> Endpoint:
+    def renew(said: str) -> Endpoint:
+        """Looked for anew where they were refused, else only at their age."""
+        found = credentials.look() if said else credentials.current()
+        if said and found.secret == keys.secret:
+            raise PrerequisiteError(f"AWS refuses the credentials, and there are no others: {said}")
+        return _endpoint(url, credentials, found)
+
+    renew_at = time.time() + LOOK_EVERY_S if keys.expire else None
+    return Endpoint(base_url=url, secret=keys.secret, renew=renew, renew_at=renew_at)
+
+
+def _known_as(model_id: str) -> str:
+    """How litellm's transforms know a model: without the ARN that its id stands in."""
+    known = model_ids.understood(model_id)
+    return known.profile if known and known.model else model_id
+
+
+def _domain(region: str) -> str:
+    return "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
+
+
+def _checked_address(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        port_is_valid = parts.port is None or parts.port > 0
+    except ValueError as error:
+        raise ValueError(f"is no URL: {error}") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname or not port_is_valid:
+        raise ValueError("must be an address such as https://vpce-0123.bedrock-runtime.us-east-1.vpce.amazonaws.com")
+    if "@" in parts.netloc or re.search(r"[?#]", value):
+        raise ValueError("must hold no user, no password, no '?' and no '#'")
+    return value.rstrip("/")

@@ -1,0 +1,33 @@
+"""OpenAI, and Azure's or a gateway's address that takes the same keys, models and parameters."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from sdspec.providers.openai_compatible import OpenAICompatible
+
+FINE_TUNED = "ft:"
+"""`ft:gpt-4o-mini-2024-07-18:org::id` is priced as `ft:gpt-4o-mini-2024-07-18`."""
+
+
+class OpenAI(OpenAICompatible):
+    """OpenAI by its own rules: newer models get `max_completion_tokens`, and refuse what they no longer take."""
+
+    litellm_name: ClassVar[str] = "openai"
+
+    base_url: str = Field(
+        default="https://api.openai.com/v1", description="Another region, e.g. https://eu.api.openai.com/v1."
+    )
+    api_key_env: str | None = Field(
+        default="OPENAI_API_KEY",
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
+        description="Name of the environment variable that holds the key.",
+    )
+
+    def price_id(self, model_id: str) -> str | None:
+        """litellm names OpenAI's models as OpenAI does; a fine-tuned one is priced like its kind."""
+        if model_id.startswith(FINE_TUNED):
+            return ":".join(model_id.split(":")[:2])
+        return model_id

@@ -1,0 +1,92 @@
+"""Plan -> run folder, from its first file to its exports: all that belongs to a run beside the rows themselves."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from sdspec.catalog.card import write_cards
+from sdspec.catalog.report import write_report
+from sdspec.engine.run import CANCELLED, Observer, Summary, run_plan
+from sdspec.errors import SdspecError, SpecError, StoreError
+from sdspec.exporting import Exported, Watch, export_run
+from sdspec.plan.plan import Plan
+from sdspec.spec.record import run_spec_text
+from sdspec.spec.spec import with_value
+from sdspec.store.journal import Journal
+from sdspec.store.runfolder import RunFolder
+from sdspec.versions import environment
+
+
+async def run_into(
+    plan: Plan, make: Callable[[], RunFolder], journal: Path, observer: Observer, *, retry_errors: bool
+) -> tuple[RunFolder, Summary]:
+    """The plan, run into the folder that `make` makes once the journal is open."""
+    with Journal.open(journal) as opened:
+        folder = make()
+        _write_inputs(plan, folder)
+        return folder, await _finished(plan, folder, opened, observer, retry_errors)
+
+
+async def run_on(plan: Plan, folder: RunFolder, journal: Path, observer: Observer, *, retry_errors: bool) -> Summary:
+    """The run, finished in its own folder; raises StoreError where another process runs it."""
+    with Journal.open(journal) as opened:
+        folder.claim()
+        return await _finished(plan, folder, opened, observer, retry_errors)
+
+
+def write_exports(plan: Plan, folder: RunFolder, into: Path | None = None, watch: Watch | None = None) -> Exported:
+    """Each of the plan's exports and their card are written; raises SpecError for those that could not be packed."""
+    exported = export_run(plan, folder.path, into, watch)
+    write_cards(plan, folder.path, folder.read_run(), exported.folder, [one.path for one in exported.written])
+    if exported.problems:
+        raise SpecError(exported.problems)
+    return exported
+
+
+async def _finished(plan: Plan, folder: RunFolder, journal: Journal, observer: Observer, retry_errors: bool) -> Summary:
+    try:
+        folder.begin({"journal": str(journal.path.absolute()), **environment(plan)})
+        summary = await run_plan(plan, folder, journal, observer, retry_errors=retry_errors)
+    except BaseException as found:
+        _failed(folder, found)
+        raise
+    folder.end(summary.status, _outcome(summary))
+    if summary.why == CANCELLED:
+        raise asyncio.CancelledError
+    write_report(folder.path, folder.read_run())
+    if summary.tally.kept and plan.exports:
+        write_exports(plan, folder)
+    return summary
+
+
+def _failed(folder: RunFolder, found: BaseException) -> None:
+    why = str(found) if isinstance(found, SdspecError) else f"{type(found).__name__}: {found}"
+    try:
+        folder.end("failed", {"why": why})
+    except StoreError:  # the disk is full: the first error says so
+        return
+
+
+def _outcome(summary: Summary) -> dict[str, Any]:
+    return {
+        "why": summary.why,
+        "counts": summary.tally.counts(),
+        **summary.tally.usage(),
+        "missing": summary.missing,
+        "elapsed_s": round(summary.elapsed_s, 3),
+        "rows_sha256": summary.rows_sha256,
+    }
+
+
+def _write_inputs(plan: Plan, folder: RunFolder) -> None:
+    """`spec.yaml`, `.hydra/`, `plan.json` and `inputs/` are there."""
+    raw: Any = dict(plan.spec.raw)
+    for key, found in plan.spec.inputs.items():
+        raw = with_value(raw, key, folder.keep_input(found.path, found.sha256))
+    folder.write_text("spec.yaml", run_spec_text(raw))
+    for name, text in plan.spec.hydra.items():
+        folder.write_text(f".hydra/{name}.yaml", text)
+    folder.write_json("plan.json", plan.to_json())

@@ -1,0 +1,82 @@
+"""The HTTP session: proxies of the environment, and certificates."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sdspec.calls import HttpRequest
+from sdspec.engine.transport import http_transport
+from sdspec.errors import RunFatal
+from tests.engine.test_endpoints import ENDPOINT
+from tests.recipes import counts, run_spec, write_spec
+from tests.servers.certificates import Certificates, certificates
+from tests.servers.http import Reply, Request, running, serving
+from tests.servers.openai import Behaviour, OpenAIServer, openai_server_in_thread
+
+PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
+
+
+@pytest.fixture(autouse=True)
+def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in PROXIES:
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+
+
+@pytest.fixture(scope="module")
+def private(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    """A CA that no machine trusts."""
+    return certificates(tmp_path_factory.mktemp("ca"))
+
+
+@pytest.fixture
+def proxy() -> Iterator[tuple[str, list[str]]]:
+    """A proxy's address, and the URLs it was asked for: it answers them itself, as an OpenAI server would."""
+    behind, asked = OpenAIServer(Behaviour()), []
+
+    async def handle(request: Request) -> Reply:
+        asked.append(request.path)
+        path = "/" + request.path.split("/", 3)[3]
+        return await behind.handle(Request(request.method, path, request.headers, request.body))
+
+    with running(handle) as url:
+        yield url, asked
+
+
+def test_a_proxy_of_the_environment_is_used(
+    tmp_path: Path, proxy: tuple[str, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An endpoint elsewhere is reached by it."""
+    monkeypatch.setenv("HTTP_PROXY", proxy[0])
+    spec = write_spec(tmp_path, {**ENDPOINT, "workflow": {"size": 5}})
+    run = run_spec(spec, "provider.base_url=http://models.invalid/v1")
+    assert counts(run)["kept"] == 5
+    assert proxy[1] == ["http://models.invalid/v1/chat/completions"] * 5
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_this_machine_is_never_reached_by_a_proxy(host: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The embedded model and servers on loopback work with the company's proxy set."""
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    with openai_server_in_thread() as server:
+        spec = write_spec(tmp_path, {**ENDPOINT, "workflow": {"size": 5}})
+        run = run_spec(spec, f"provider.base_url={server.base_url.replace('127.0.0.1', host)}")
+        assert counts(run)["kept"] == 5, run.record()["why"]
+
+
+async def test_a_certificate_for_another_name_is_told_so_without_wrong_advice(private: Certificates) -> None:
+    """A CA bundle does not help where the name is wrong."""
+
+    async def handle(request: Request) -> Reply:
+        return Reply()
+
+    trusting = ssl.create_default_context(cafile=str(private.ca_file))
+    async with serving(handle, tls=private.server) as url, http_transport(trusting) as send:
+        assert 200 == (await send(HttpRequest(url, {}, b"", method="GET"), 5.0)).status
+        with pytest.raises(RunFatal, match="Hostname mismatch") as caught:
+            await send(HttpRequest(url.replace("127.0.0.1", "localhost"), {}, b""), 5.0)
+    assert "ca_bundle" not in str(caught.value)

@@ -1,0 +1,342 @@
+"""A server that speaks Amazon Bedrock's Converse API as AWS does: it checks signatures, and itself.
+
+    python -m tests.servers.bedrock --forward http://127.0.0.1:8000/v1
+
+    async with bedrock_server(Behaviour()) as server: ...  server.url, server.asked["prompt"]
+
+Each request's signature is computed again with botocore; each request body and each answer of its own is held against
+botocore's service model `bedrock-runtime`. Answers are made up from the prompt and the schema, given by a function, or
+those of an OpenAI-compatible endpoint. It is also a token service (STS) that lends a role's credentials.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import hashlib
+import hmac
+import random
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import Any
+from urllib.parse import parse_qs, unquote
+
+import aiohttp
+import orjson
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import ReadOnlyCredentials
+
+from sdspec.faking.invent import invent, sentence
+from tests.servers.converse_model import converse_errors
+from tests.servers.http import Reply, Request, running, serving
+
+CHARS_PER_TOKEN = 4
+CLOCK_SKEW_S = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """Credentials that the server knows."""
+
+    access: str = "AKIDEXAMPLE"
+    secret: str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
+    token: str | None = None
+    """The session token that must come with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """How one request goes wrong, as AWS says it."""
+
+    status: int
+    name: str
+    message: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+THROTTLED = Failure(429, "ThrottlingException", "Too many requests, please wait before trying again.")
+
+
+@dataclass(frozen=True, slots=True)
+class Behaviour:
+    """How the server behaves."""
+
+    region: str = "us-east-1"
+    keys: tuple[Key, ...] = (Key(),)
+    bearer: str | None = None
+    """A Bedrock API key that is taken too."""
+    models: tuple[str, ...] | None = None
+    """Others are unknown; None knows all."""
+    latency_s: float = 0.0
+    limit: int | None = None
+    """ThrottlingException for more requests in flight than this."""
+    context: int = 200_000
+    """Tokens of prompt and answer."""
+    cached_tokens: int = 0
+    """Of each prompt, how many come from the cache."""
+    answer: Callable[[dict[str, Any]], str] | None = None
+    """The text for a Converse body; None makes one up."""
+    forward: str | None = None
+    """Base URL of an OpenAI-compatible endpoint that answers."""
+    forward_key: str = ""
+    """Its API key."""
+    stop_reason: str | None = None
+
+
+class BedrockServer:
+    """The counters of a running server, and what it is to do next."""
+
+    def __init__(self, behaviour: Behaviour) -> None:
+        self.behaviour = behaviour
+        self.url = ""
+        self.next: deque[Failure] = deque()
+        """Failures of the next requests, in order."""
+        self.expired: set[str] = set()
+        """Access keys that have expired."""
+        self.asked: Counter[str] = Counter()
+        """Requests per prompt (the last message's text)."""
+        self.models: Counter[str] = Counter()
+        self.statuses: Counter[int] = Counter()
+        self.bodies: deque[dict[str, Any]] = deque(maxlen=1000)
+        self.lent = 0
+        """How often a role was assumed."""
+        self.in_flight = 0
+        self.peak_in_flight = 0
+        self._lent_keys: list[Key] = []
+
+    async def handle(self, request: Request) -> Reply:
+        """The reply to one request."""
+        parts = request.path.partition("?")[0].split("/")
+        if request.method == "POST" and len(parts) == 4 and (parts[1], parts[3]) == ("model", "converse"):
+            self.in_flight += 1
+            self.peak_in_flight = max(self.peak_in_flight, self.in_flight)
+            try:
+                reply = await self._converse(request, unquote(parts[2]))
+            finally:
+                self.in_flight -= 1
+            self.statuses[reply.status] += 1
+            return reply
+        if request.method == "POST" and request.path == "/":
+            return self._assume_role(request)
+        return _failed(Failure(404, "UnknownOperationException", f"{request.method} {request.path}"))
+
+    async def _converse(self, request: Request, model: str) -> Reply:
+        if refused := self._unproven(request):
+            return _failed(refused)
+        try:
+            body = orjson.loads(request.body)
+        except orjson.JSONDecodeError:
+            return _failed(Failure(400, "SerializationException", "the body is not JSON"))
+        if wrong := converse_errors("input", {**body, "modelId": model}):
+            return _failed(Failure(400, "ValidationException", wrong))
+        self.asked[_texts(body["messages"][-1])] += 1
+        self.models[model] += 1
+        self.bodies.append(body)
+        if failure := self._failure(model, body):
+            return _failed(failure)
+        await asyncio.sleep(self.behaviour.latency_s)
+        answer = await self._answer(body)
+        if wrong := converse_errors("output", answer):
+            raise AssertionError(f"this server's own answer is wrong: {wrong}")
+        return Reply(200, orjson.dumps(answer), {"x-amzn-requestid": "0"})
+
+    def _failure(self, model: str, body: dict[str, Any]) -> Failure | None:
+        behaviour = self.behaviour
+        if self.next:
+            return self.next.popleft()
+        if behaviour.limit is not None and self.in_flight > behaviour.limit:
+            return THROTTLED
+        if behaviour.models is not None and model not in behaviour.models:
+            return Failure(400, "ValidationException", "The provided model identifier is invalid.")
+        if _tokens(body) > behaviour.context:
+            return Failure(400, "ValidationException", "Input is too long for requested model.")
+        return None
+
+    def _unproven(self, request: Request) -> Failure | None:
+        """What AWS says to a request that does not prove who sends it."""
+        said = request.headers.get("authorization", "")
+        if said.startswith("Bearer "):
+            right = self.behaviour.bearer is not None and said == f"Bearer {self.behaviour.bearer}"
+            return None if right else Failure(403, "AccessDeniedException", "Authentication failed: invalid API Key.")
+        if not said.startswith("AWS4-HMAC-SHA256 "):
+            return Failure(403, "MissingAuthenticationTokenException", "Missing Authentication Token")
+        fields = dict(one.strip().split("=", 1) for one in said.removeprefix("AWS4-HMAC-SHA256 ").split(","))
+        access, day, region, service, _ = fields["Credential"].split("/")
+        key = next((one for one in (*self.behaviour.keys, *self._lent_keys) if one.access == access), None)
+        if key is None or request.headers.get("x-amz-security-token") != key.token:
+            text = "The security token included in the request is invalid."
+            return Failure(403, "UnrecognizedClientException", text)
+        if access in self.expired:
+            return Failure(403, "ExpiredTokenException", "The security token included in the request is expired")
+        if (region, service) != (self.behaviour.region, "bedrock"):
+            text = f"Credential should be scoped to a valid region, not '{region}'."
+            return Failure(403, "InvalidSignatureException", text)
+        sent = datetime.strptime(request.headers["x-amz-date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+        if abs((datetime.now(UTC) - sent).total_seconds()) > CLOCK_SKEW_S or sent.strftime("%Y%m%d") != day:
+            text = f"Signature expired: {sent:%Y%m%dT%H%M%SZ} is now earlier than this server's time."
+            return Failure(403, "InvalidSignatureException", text)
+        if not hmac.compare_digest(_signature(request, fields["SignedHeaders"], key, region), fields["Signature"]):
+            text = "The request signature we calculated does not match the signature you provided."
+            return Failure(403, "InvalidSignatureException", text)
+        return None
+
+    def _assume_role(self, request: Request) -> Reply:
+        """What STS answers to AssumeRole: credentials for an hour, always new ones."""
+        asked = parse_qs(request.body.decode())
+        assert asked["Action"] == ["AssumeRole"] and "authorization" in request.headers
+        self.lent += 1
+        key = Key(f"ASIALENT{self.lent}", f"lent-secret-{self.lent}", f"lent-token-{self.lent}")
+        self._lent_keys.append(key)
+        until = (datetime.now(UTC) + timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+        xml = (
+            '<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult><Credentials>'
+            f"<AccessKeyId>{key.access}</AccessKeyId><SecretAccessKey>{key.secret}</SecretAccessKey>"
+            f"<SessionToken>{key.token}</SessionToken><Expiration>{until}</Expiration></Credentials>"
+            f"<AssumedRoleUser><AssumedRoleId>AROA:x</AssumedRoleId><Arn>{asked['RoleArn'][0]}</Arn></AssumedRoleUser>"
+            "</AssumeRoleResult><ResponseMetadata><RequestId>0</RequestId></ResponseMetadata></AssumeRoleResponse>"
+        )
+        return Reply(200, xml.encode(), {"content-type": "text/xml"})
+
+    async def _answer(self, body: dict[str, Any]) -> dict[str, Any]:
+        text, stop = await self._said(body), "end_turn"
+        settings = body.get("inferenceConfig", {})
+        for word in settings.get("stopSequences", ()):
+            if word in text:
+                text, stop = text.split(word, 1)[0], "stop_sequence"
+        room = settings.get("maxTokens", self.behaviour.context) * CHARS_PER_TOKEN
+        if len(text) > room:
+            text, stop = text[:room], "max_tokens"
+        content: dict[str, Any] = {"text": text}
+        if (tool := _forced_tool(body)) is not None and stop == "end_turn":
+            content = {"toolUse": {"toolUseId": "tooluse_1", "name": tool, "input": orjson.loads(text)}}
+            stop = "tool_use"
+        asked, spoken = _tokens(body), -(-len(text) // CHARS_PER_TOKEN)
+        cached = min(self.behaviour.cached_tokens, asked)
+        return {
+            "output": {"message": {"role": "assistant", "content": [content]}},
+            "stopReason": self.behaviour.stop_reason or stop,
+            "usage": {
+                "inputTokens": asked - cached,
+                "outputTokens": spoken,
+                "totalTokens": asked + spoken,
+                "cacheReadInputTokens": cached,
+                "cacheWriteInputTokens": 0,
+            },
+            "metrics": {"latencyMs": round(self.behaviour.latency_s * 1000)},
+        }
+
+    async def _said(self, body: dict[str, Any]) -> str:
+        if self.behaviour.answer is not None:
+            return self.behaviour.answer(body)
+        if self.behaviour.forward is not None:
+            return await _forwarded(self.behaviour.forward, self.behaviour.forward_key, body)
+        rng = random.Random(hashlib.sha256(orjson.dumps([body["messages"], body.get("system")])).digest())
+        schema = schema_of(body)
+        return sentence(rng) if schema is None else orjson.dumps(invent(schema, rng)).decode()
+
+
+def schema_of(body: dict[str, Any]) -> dict[str, Any] | None:
+    """The schema that an answer to this body must have; None for free text."""
+    if "outputConfig" in body:
+        schema: dict[str, Any] = orjson.loads(body["outputConfig"]["textFormat"]["structure"]["jsonSchema"]["schema"])
+        return schema
+    tools = body.get("toolConfig", {}).get("tools", ())
+    return tools[0]["toolSpec"]["inputSchema"]["json"] if tools else None
+
+
+def _forced_tool(body: dict[str, Any]) -> str | None:
+    return body.get("toolConfig", {}).get("toolChoice", {}).get("tool", {}).get("name")
+
+
+def _signature(request: Request, names: str, key: Key, region: str) -> str:
+    """The signature that this request must have, computed by botocore from what arrived."""
+    headers = {name: request.headers[name] for name in names.split(";") if name in request.headers}
+    url = f"http://{request.headers['host']}{request.path}"
+    again = AWSRequest(request.method, url, headers=headers, data=request.body)
+    again.context["timestamp"] = request.headers["x-amz-date"]
+    auth = SigV4Auth(ReadOnlyCredentials(key.access, key.secret, key.token), "bedrock", region)
+    return str(auth.signature(auth.string_to_sign(again, auth.canonical_request(again)), again))
+
+
+async def _forwarded(base_url: str, key: str, body: dict[str, Any]) -> str:
+    """What the endpoint says to the same conversation."""
+    settings = body.get("inferenceConfig", {})
+    messages = [{"role": "system", "content": block["text"]} for block in body.get("system", ())]
+    messages += [{"role": message["role"], "content": _texts(message)} for message in body["messages"]]
+    names = {"temperature": "temperature", "topP": "top_p", "maxTokens": "max_tokens", "stopSequences": "stop"}
+    wanted: dict[str, Any] = {"model": "any", "messages": messages}
+    wanted |= {theirs: settings[ours] for ours, theirs in names.items() if ours in settings}
+    if (schema := schema_of(body)) is not None:
+        described = {"name": "answer", "strict": True, "schema": schema}
+        wanted["response_format"] = {"type": "json_schema", "json_schema": described}
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(f"{base_url}/chat/completions", json=wanted, headers={"Authorization": f"Bearer {key}"}) as reply,
+    ):
+        said = await reply.json()
+    text: str = said["choices"][0]["message"]["content"]
+    return text
+
+
+def _texts(message: dict[str, Any]) -> str:
+    """The text of a message, guarded or not."""
+    blocks = (block.get("guardContent", {}).get("text") or block for block in message["content"])
+    return "\n".join(block["text"] for block in blocks)
+
+
+def _tokens(body: dict[str, Any]) -> int:
+    texts = [*(block["text"] for block in body.get("system", ())), *map(_texts, body["messages"])]
+    return -(-sum(map(len, texts)) // CHARS_PER_TOKEN)
+
+
+def _failed(failure: Failure) -> Reply:
+    headers = {
+        "x-amzn-errortype": f"{failure.name}:http://internal.amazon.com/coral/com.amazon.bedrock/",
+        "date": format_datetime(datetime.now(UTC), usegmt=True),
+        **failure.headers,
+    }
+    return Reply(failure.status, orjson.dumps({"message": failure.message}), headers)
+
+
+@asynccontextmanager
+async def bedrock_server(behaviour: Behaviour = Behaviour(), port: int = 0) -> AsyncIterator[BedrockServer]:
+    """A server in the running event loop."""
+    server = BedrockServer(behaviour)
+    async with serving(server.handle, port) as url:
+        server.url = url
+        yield server
+
+
+@contextmanager
+def bedrock_server_in_thread(behaviour: Behaviour = Behaviour(), port: int = 0) -> Iterator[BedrockServer]:
+    """A server in a thread of its own, for tests that start commands."""
+    server = BedrockServer(behaviour)
+    with running(server.handle, port) as url:
+        server.url = url
+        yield server
+
+
+async def _main() -> None:
+    parser = argparse.ArgumentParser(description="A server that speaks Amazon Bedrock's Converse API, for tests.")
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--region", default="us-east-1")
+    parser.add_argument("--latency", type=float, default=0.0, help="seconds of an answer")
+    parser.add_argument("--limit", type=int, help="ThrottlingException above this many requests in flight")
+    parser.add_argument("--forward", help="base URL of an OpenAI-compatible endpoint that answers")
+    said = parser.parse_args()
+    behaviour = Behaviour(region=said.region, latency_s=said.latency, limit=said.limit, forward=said.forward)
+    async with bedrock_server(behaviour, said.port) as server:
+        key = behaviour.keys[0]
+        print(f"export AWS_ACCESS_KEY_ID={key.access} AWS_SECRET_ACCESS_KEY={key.secret}")
+        print(f"export AWS_ENDPOINT_URL_BEDROCK_RUNTIME={server.url}", flush=True)
+        await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    with suppress(KeyboardInterrupt):
+        asyncio.run(_main())
