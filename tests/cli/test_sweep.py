@@ -194,6 +194,8 @@ def test_the_table_gives_way_to_the_width(
 ) -> None:
     """80 columns name the runs below the table, 40 stack the jobs: nothing is wider than the terminal."""
     monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     counts = {
         "wanted": 2000,
         "attempted": 2300,

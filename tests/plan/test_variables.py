@@ -88,7 +88,7 @@ def test_weights_are_shares() -> None:
         ({"range": [3, 1]}, "template.variables.mood.range: [3, 1] is not [low, high] of two whole numbers."),
         ({"range": [0.5, 1]}, "[0.5, 1] is not [low, high] of two whole numbers."),
         ({"range": [1]}, "[1] is not [low, high] of two whole numbers."),
-        ({"range": [0, 2**63]}, "is not [low, high] of two whole numbers."),
+        ({"range": [0, 2**63]}, "template.variables.mood.range[1]: a whole number of more than 64 bits."),
         ({"range": 5}, "5 is not [low, high] of two whole numbers."),
         ({"choice": {"a": 0, "b": 0}}, "cannot be drawn from. Write {choice: [a, b]}"),
         ({"choice": {"a": "often"}}, "cannot be drawn from."),

@@ -91,7 +91,7 @@ def test_a_run_repeats(project: Project, monkeypatch: pytest.MonkeyPatch):
 
 
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+    st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(st.characters(codec="utf-8", exclude_categories=("Cs", "Cc")), max_size=30)
     | st.text(alphabet="${}\\ab.:\n\t '\"-#", max_size=20),
     lambda inner: st.lists(inner, max_size=3)

@@ -25,6 +25,8 @@ def read_template(draft: Draft) -> None:
         if name in RESERVED or name in draft.output:
             draft.problem(key, "this name is taken by a column.", "Choose another variable name.")
         elif isinstance(value, Mapping) and len(value) == 1 and next(iter(value)) in DRAWN:
+            if draft.spec.is_bad(*key):
+                continue  # it stands at something else, and has been reported
             _read_drawn(draft, name, value, key)
         else:
             draft.constants[name] = value
