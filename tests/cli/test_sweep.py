@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -194,7 +195,7 @@ def test_the_table_gives_way_to_the_width(
 ) -> None:
     """80 columns name the runs below the table, 40 stack the jobs: nothing is wider than the terminal."""
     monkeypatch.setenv("COLUMNS", str(columns))
-    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     counts = {
         "wanted": 2000,
@@ -208,7 +209,7 @@ def test_the_table_gives_way_to_the_width(
     done = [Result(n, (), swept[n - 1], "done", path=ID.format(n), **run) for n in (1, 2)]
     waits = Result(3, (), {"model.temperature": "1", "models.judge.temperature": "0"})
     print_sweep(Sweep(Path(), (*done, waits)))
-    lines = capsys.readouterr().out.splitlines()
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out).splitlines()
     assert max(map(len, lines)) <= columns
     told = "\n".join(lines)
     for shown in ("1999/2000", "sql_error 200", "not started", ID.format(1), ID.format(2)):
