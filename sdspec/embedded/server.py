@@ -123,5 +123,6 @@ async def _ended(child: asyncio.subprocess.Process) -> None:
     try:
         await asyncio.wait_for(child.wait(), END_S)
     except TimeoutError:
-        child.kill()
+        with suppress(ProcessLookupError):  # it ended just now
+            child.kill()
         await child.wait()

@@ -82,7 +82,7 @@ import asyncio, os, sys
 from pathlib import Path
 from sdspec.embedded.server import serve
 async def main():
-    async with serve(Path(sys.argv[1]), slots=1, context=512, threads=None, say=print) as endpoint:
+    async with serve(Path(sys.argv[1]), slots=1, context=512, threads=None, say=lambda text: None) as endpoint:
         holder = os.fork() if sys.argv[2] == "forked" else 1
         print(endpoint.pid, holder, flush=True) if holder else None
         await asyncio.Event().wait()
