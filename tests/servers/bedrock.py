@@ -1,6 +1,7 @@
 """A server that speaks Amazon Bedrock's Converse API as AWS does: it checks signatures, and itself.
 
-    python -m tests.servers.bedrock --forward http://127.0.0.1:8000/v1
+    python -m tests.servers.bedrock --forward http://127.0.0.1:8000/v1 --forward-key KEY
+    python -m tests.servers.bedrock --forward embedded
 
     async with bedrock_server(Behaviour()) as server: ...  server.url, server.asked["prompt"]
 
@@ -25,13 +26,13 @@ from email.utils import format_datetime
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
-import aiohttp
 import orjson
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import ReadOnlyCredentials
 
 from sdspec.faking.invent import invent, sentence
+from tests.servers.behind import Said, chat, model_behind
 from tests.servers.converse_model import converse_errors
 from tests.servers.http import Reply, Request, running, serving
 
@@ -57,6 +58,14 @@ class Failure:
     name: str
     message: str
     headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | None = None
+    """Sent as it stands, in the place of an error's body; without a name there is no header that says one."""
+    hang: bool = False
+    """Never answer."""
+    drop: bool = False
+    """Close the connection without a word."""
+    cut: bool = False
+    """Close the connection in the middle of a right answer."""
 
 
 THROTTLED = Failure(429, "ThrottlingException", "Too many requests, please wait before trying again.")
@@ -86,6 +95,11 @@ class Behaviour:
     forward_key: str = ""
     """Its API key."""
     stop_reason: str | None = None
+    fault: Callable[[str, int], Failure | None] | None = None
+    """How the n-th request (from 1) with this prompt goes wrong; None where it does not."""
+    pthrottle: float = 0.0
+    """Share of requests that are throttled."""
+    seed: int = 0
 
 
 class BedrockServer:
@@ -103,11 +117,14 @@ class BedrockServer:
         self.models: Counter[str] = Counter()
         self.statuses: Counter[int] = Counter()
         self.bodies: deque[dict[str, Any]] = deque(maxlen=1000)
+        self.after: dict[int, Callable[[], None]] = {}
+        """What happens once so many calls have been answered."""
         self.lent = 0
         """How often a role was assumed."""
         self.in_flight = 0
         self.peak_in_flight = 0
         self._lent_keys: list[Key] = []
+        self._rng = random.Random(behaviour.seed)
 
     async def handle(self, request: Request) -> Reply:
         """The reply to one request."""
@@ -119,7 +136,9 @@ class BedrockServer:
                 reply = await self._converse(request, unquote(parts[2]))
             finally:
                 self.in_flight -= 1
-            self.statuses[reply.status] += 1
+            self.statuses[0 if reply.drop or reply.cut is not None else reply.status] += 1
+            if happens := self.after.pop(self.statuses[200], None):
+                happens()
             return reply
         if request.method == "POST" and request.path == "/":
             return self._assume_role(request)
@@ -137,18 +156,29 @@ class BedrockServer:
         self.asked[_texts(body["messages"][-1])] += 1
         self.models[model] += 1
         self.bodies.append(body)
-        if failure := self._failure(model, body):
+        failure = self._failure(model, body)
+        await asyncio.sleep(self.behaviour.latency_s if failure is None or failure.cut else 0)
+        if failure and failure.hang:
+            await asyncio.Event().wait()
+        if failure and not failure.cut:
             return _failed(failure)
-        await asyncio.sleep(self.behaviour.latency_s)
         answer = await self._answer(body)
+        if isinstance(answer, Failure):
+            return _failed(answer)
         if wrong := converse_errors("output", answer):
             raise AssertionError(f"this server's own answer is wrong: {wrong}")
-        return Reply(200, orjson.dumps(answer), {"x-amzn-requestid": "0"})
+        said = orjson.dumps(answer)
+        return Reply(200, said, {"x-amzn-requestid": "0"}, cut=len(said) // 2 if failure else None)
 
     def _failure(self, model: str, body: dict[str, Any]) -> Failure | None:
         behaviour = self.behaviour
         if self.next:
             return self.next.popleft()
+        prompt = _texts(body["messages"][-1])
+        if behaviour.fault and (planned := behaviour.fault(prompt, self.asked[prompt])):
+            return planned
+        if behaviour.pthrottle and self._rng.random() < behaviour.pthrottle:
+            return THROTTLED
         if behaviour.limit is not None and self.in_flight > behaviour.limit:
             return THROTTLED
         if behaviour.models is not None and model not in behaviour.models:
@@ -202,20 +232,24 @@ class BedrockServer:
         )
         return Reply(200, xml.encode(), {"content-type": "text/xml"})
 
-    async def _answer(self, body: dict[str, Any]) -> dict[str, Any]:
-        text, stop = await self._said(body), "end_turn"
+    async def _answer(self, body: dict[str, Any]) -> dict[str, Any] | Failure:
+        said = await self._said(body)
+        if isinstance(said, Failure):
+            return said
+        text, stop = said.text, "max_tokens" if said.cut else "end_turn"
         settings = body.get("inferenceConfig", {})
         for word in settings.get("stopSequences", ()):
             if word in text:
                 text, stop = text.split(word, 1)[0], "stop_sequence"
         room = settings.get("maxTokens", self.behaviour.context) * CHARS_PER_TOKEN
-        if len(text) > room:
+        if said.output_tokens is None and len(text) > room:
             text, stop = text[:room], "max_tokens"
         content: dict[str, Any] = {"text": text}
         if (tool := _forced_tool(body)) is not None and stop == "end_turn":
             content = {"toolUse": {"toolUseId": "tooluse_1", "name": tool, "input": orjson.loads(text)}}
             stop = "tool_use"
-        asked, spoken = _tokens(body), -(-len(text) // CHARS_PER_TOKEN)
+        asked = _tokens(body) if said.input_tokens is None else said.input_tokens
+        spoken = -(-len(text) // CHARS_PER_TOKEN) if said.output_tokens is None else said.output_tokens
         cached = min(self.behaviour.cached_tokens, asked)
         return {
             "output": {"message": {"role": "assistant", "content": [content]}},
@@ -230,14 +264,14 @@ class BedrockServer:
             "metrics": {"latencyMs": round(self.behaviour.latency_s * 1000)},
         }
 
-    async def _said(self, body: dict[str, Any]) -> str:
+    async def _said(self, body: dict[str, Any]) -> Said | Failure:
         if self.behaviour.answer is not None:
-            return self.behaviour.answer(body)
+            return Said(self.behaviour.answer(body))
         if self.behaviour.forward is not None:
             return await _forwarded(self.behaviour.forward, self.behaviour.forward_key, body)
         rng = random.Random(hashlib.sha256(orjson.dumps([body["messages"], body.get("system")])).digest())
         schema = schema_of(body)
-        return sentence(rng) if schema is None else orjson.dumps(invent(schema, rng)).decode()
+        return Said(sentence(rng) if schema is None else orjson.dumps(invent(schema, rng)).decode())
 
 
 def schema_of(body: dict[str, Any]) -> dict[str, Any] | None:
@@ -263,8 +297,8 @@ def _signature(request: Request, names: str, key: Key, region: str) -> str:
     return str(auth.signature(auth.string_to_sign(again, auth.canonical_request(again)), again))
 
 
-async def _forwarded(base_url: str, key: str, body: dict[str, Any]) -> str:
-    """What the endpoint says to the same conversation."""
+async def _forwarded(base_url: str, key: str, body: dict[str, Any]) -> Said | Failure:
+    """What the endpoint says to the same conversation, with its own token counts."""
     settings = body.get("inferenceConfig", {})
     messages = [{"role": "system", "content": block["text"]} for block in body.get("system", ())]
     messages += [{"role": message["role"], "content": _texts(message)} for message in body["messages"]]
@@ -274,13 +308,16 @@ async def _forwarded(base_url: str, key: str, body: dict[str, Any]) -> str:
     if (schema := schema_of(body)) is not None:
         described = {"name": "answer", "strict": True, "schema": schema}
         wanted["response_format"] = {"type": "json_schema", "json_schema": described}
-    async with (
-        aiohttp.ClientSession() as session,
-        session.post(f"{base_url}/chat/completions", json=wanted, headers={"Authorization": f"Bearer {key}"}) as reply,
-    ):
-        said = await reply.json()
-    text: str = said["choices"][0]["message"]["content"]
-    return text
+    said = await chat(base_url, key, wanted)
+    if isinstance(said, Said):
+        return said
+    if "context" in said.message:
+        return Failure(400, "ValidationException", f"Input is too long for requested model. {said.message}")
+    if said.status == 429:
+        return THROTTLED
+    if said.status < 500:
+        return Failure(400, "ValidationException", said.message)
+    return Failure(424, "ModelErrorException", said.message)
 
 
 def _texts(message: dict[str, Any]) -> str:
@@ -295,12 +332,17 @@ def _tokens(body: dict[str, Any]) -> int:
 
 
 def _failed(failure: Failure) -> Reply:
+    if failure.drop:
+        return Reply(drop=True)
+    if not failure.name:
+        return Reply(failure.status, failure.body or b"", failure.headers)
     headers = {
         "x-amzn-errortype": f"{failure.name}:http://internal.amazon.com/coral/com.amazon.bedrock/",
         "date": format_datetime(datetime.now(UTC), usegmt=True),
         **failure.headers,
     }
-    return Reply(failure.status, orjson.dumps({"message": failure.message}), headers)
+    body = orjson.dumps({"message": failure.message}) if failure.body is None else failure.body
+    return Reply(failure.status, body, headers)
 
 
 @asynccontextmanager
@@ -327,10 +369,24 @@ async def _main() -> None:
     parser.add_argument("--region", default="us-east-1")
     parser.add_argument("--latency", type=float, default=0.0, help="seconds of an answer")
     parser.add_argument("--limit", type=int, help="ThrottlingException above this many requests in flight")
-    parser.add_argument("--forward", help="base URL of an OpenAI-compatible endpoint that answers")
+    parser.add_argument("--pthrottle", type=float, default=0.0, help="share of requests that are throttled")
+    parser.add_argument("--forward", help="base URL of an OpenAI-compatible endpoint that answers, or `embedded`")
+    parser.add_argument("--forward-key", default="", help="its API key")
     said = parser.parse_args()
-    behaviour = Behaviour(region=said.region, latency_s=said.latency, limit=said.limit, forward=said.forward)
-    async with bedrock_server(behaviour, said.port) as server:
+    async with model_behind(said.forward, said.forward_key) as (forward, forward_key):
+        behaviour = Behaviour(
+            region=said.region,
+            latency_s=said.latency,
+            limit=said.limit,
+            pthrottle=said.pthrottle,
+            forward=forward,
+            forward_key=forward_key,
+        )
+        await _serve(behaviour, said.port)
+
+
+async def _serve(behaviour: Behaviour, port: int) -> None:
+    async with bedrock_server(behaviour, port) as server:
         key = behaviour.keys[0]
         print(f"export AWS_ACCESS_KEY_ID={key.access} AWS_SECRET_ACCESS_KEY={key.secret}")
         print(f"export AWS_ENDPOINT_URL_BEDROCK_RUNTIME={server.url}", flush=True)

@@ -1,7 +1,8 @@
 """A Cloudera AI Inference endpoint: OpenAI's format behind a gateway that checks a bearer token, and that may sleep.
 
     python -m tests.servers.cloudera --token T --asleep 3
-    python -m tests.servers.cloudera --token T --forward http://127.0.0.1:8080/v1
+    python -m tests.servers.cloudera --token T --forward http://127.0.0.1:8080/v1 --forward-key KEY
+    python -m tests.servers.cloudera --forward embedded
 
 The gateway's own answers (401, 403, 404, 503) are plain text, as Envoy writes them; the model behind it is the test
 server of OpenAI's format, or any endpoint that speaks it.
@@ -13,6 +14,7 @@ import argparse
 import asyncio
 import base64
 import json
+import random
 import ssl
 import time
 from collections import Counter
@@ -22,6 +24,7 @@ from dataclasses import dataclass
 
 import aiohttp
 
+from tests.servers.behind import model_behind
 from tests.servers.http import Reply, Request, running, serving
 from tests.servers.openai import Behaviour, OpenAIServer
 
@@ -41,8 +44,13 @@ class Gateway:
     endpoint: str = "llama"
     forward: str | None = None
     """Base URL of the model to ask; None: the made-up answers of the OpenAI server."""
+    forward_key: str = ""
+    """Its API key: the caller's token is the gateway's own."""
     models: tuple[str, ...] = ("meta/llama-3.1-8b-instruct",)
     latency_s: float = 0.005
+    p429: float = 0.0
+    """Share of the calls for which the gateway asks for less."""
+    seed: int = 0
 
 
 class ClouderaServer:
@@ -66,6 +74,7 @@ class ClouderaServer:
         """Answers by the last word of the path and the status."""
         self.behind = OpenAIServer(Behaviour(models=gateway.models, latency_s=gateway.latency_s))
         self.base_url = ""
+        self._rng = random.Random(gateway.seed)
 
     async def handle(self, request: Request) -> Reply:
         """The reply of the gateway, or of the model behind it."""
@@ -94,12 +103,18 @@ class ClouderaServer:
         if self.instead is not None and request.method == "POST":
             return self.instead
         path = request.path.removeprefix(self._prefix)
-        if self.gateway.forward is None:
+        if request.method == "POST" and self.gateway.p429 and self._rng.random() < self.gateway.p429:
+            return Reply(429, b"local_rate_limited", {"content-type": "text/plain"})
+        if self.gateway.forward is None or path == "/models":  # what it serves has the gateway's names
             return await self.behind.handle(Request(request.method, f"/v1{path}", request.headers, request.body))
-        url = f"{self.gateway.forward}{path}"
         async with (
             aiohttp.ClientSession() as session,
-            session.request(request.method, url, data=request.body, headers=_passed_on(request)) as reply,
+            session.request(
+                request.method,
+                f"{self.gateway.forward}{path}",
+                data=request.body,
+                headers=_passed_on(request, self.gateway.forward_key),
+            ) as reply,
         ):
             return Reply(reply.status, await reply.read())
 
@@ -113,8 +128,10 @@ class ClouderaServer:
         return self
 
 
-def _passed_on(request: Request) -> dict[str, str]:
-    return {"content-type": request.headers.get("content-type", "application/json")}
+def _passed_on(request: Request, key: str) -> dict[str, str]:
+    """The headers for the model: its own key in the place of the token, which ends at the gateway."""
+    kind = {"content-type": request.headers.get("content-type", "application/json")}
+    return kind | ({"authorization": f"Bearer {key}"} if key else {})
 
 
 @contextmanager
@@ -132,13 +149,16 @@ async def _main() -> None:
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--token", default=jwt("anyone", time.time() + 3600))
     parser.add_argument("--asleep", type=int, default=0, help="requests that find the endpoint scaled to zero")
-    parser.add_argument("--forward", help="base URL of the model to ask")
+    parser.add_argument("--p429", type=float, default=0.0, help="share of calls answered 429")
+    parser.add_argument("--forward", help="base URL of the model to ask, or `embedded`")
+    parser.add_argument("--forward-key", default="", help="its API key")
     said = parser.parse_args()
-    server = ClouderaServer(Gateway(forward=said.forward), said.token)
-    server.asleep, server.retry_after = said.asleep, "2"
-    async with serving(server.handle, said.port) as url:
-        print(f"export CDP_TOKEN={said.token}\n{server.at(url).base_url}", flush=True)
-        await asyncio.Event().wait()
+    async with model_behind(said.forward, said.forward_key) as (forward, forward_key):
+        server = ClouderaServer(Gateway(forward=forward, forward_key=forward_key, p429=said.p429), said.token)
+        server.asleep, server.retry_after = said.asleep, "2"
+        async with serving(server.handle, said.port) as url:
+            print(f"export CDP_TOKEN={said.token}\n{server.at(url).base_url}", flush=True)
+            await asyncio.Event().wait()
 
 
 if __name__ == "__main__":
