@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from ssl import SSLCertVerificationError, SSLContext
@@ -47,10 +48,27 @@ async def http_transport(tls: SSLContext | None = None, proxies: bool = True) ->
                     return HttpResponse(response.status, headers, body)
             except aiohttp.ClientConnectorCertificateError as found:
                 raise RunFatal(_distrusted(request.url, found.certificate_error)) from found
+            except (aiohttp.ClientProxyConnectionError, aiohttp.ClientHttpProxyError) as found:
+                raise ConnectionError(_no_proxy(request.url, found)) from found
             except aiohttp.ClientError as found:
                 raise ConnectionError(f"{type(found).__name__}: {found}") from found
 
         yield send
+
+
+def _no_proxy(url: str, error: Exception) -> str:
+    """What to do about a proxy that cannot be reached, or does not let the request through; not its password."""
+    parts = urlsplit(url)
+    name = next((one for one in _proxy_names(parts.scheme) if os.environ.get(one)), "the environment")
+    value = os.environ.get(name, "")
+    proxy = urlsplit(value if "//" in value else f"//{value}")
+    said = f"the proxy {proxy.hostname}:{proxy.port or 80} of {name} does not lead to {parts.hostname}: {error}."
+    return f"{said} Where no proxy is needed: export NO_PROXY={parts.hostname}"
+
+
+def _proxy_names(scheme: str) -> tuple[str, str]:
+    """Variables that name the proxy for a scheme, in the order in which Python looks for them."""
+    return f"{scheme}_proxy", f"{scheme}_PROXY".upper()
 
 
 def _distrusted(url: str, error: Exception) -> str:
