@@ -9,10 +9,20 @@ from typing import Any
 
 import duckdb
 
-from sdspec.store.tables import read_table
+from sdspec.catalog.views import ask
 
 DETAIL_WIDTH = 200
 """Characters of a detail that tell one kind of error from another."""
+
+# kinds of details are told apart by hashes, and raw texts read of the chosen rows only: rejects may be many
+FIRST = """
+    WITH first AS (
+        SELECT min(_index) AS place FROM rejects WHERE step = $step AND reason = $reason
+        GROUP BY hash(left(detail, $width)) ORDER BY place LIMIT $samples
+    )
+    SELECT _row_id, detail, raw FROM rejects WHERE _index IN (SELECT place FROM first) ORDER BY _index
+"""
+"""The first rejects of a step with a reason, one for each kind of detail."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,24 +58,20 @@ class Funnel:
 
 def read_funnel(folder: Path, samples: int) -> Funnel:
     """The funnel of a run folder, finished or not."""
-    with duckdb.connect() as db:
-        db.register("rows", read_table(folder, "rows").select(["_row_id", "_seed"]))
-        db.register("rejects", read_table(folder, "rejects"))
-        kept = _all(db, "SELECT count(*) FROM rows")[0][0]
-        return Funnel(kept, _reasons(db, samples), _seeds(db))
+    return ask(folder, lambda db: _funnel(db, samples))
+
+
+def _funnel(db: duckdb.DuckDBPyConnection, samples: int) -> Funnel:
+    kept = _all(db, "SELECT count(*) FROM rows")[0][0]
+    return Funnel(kept, _reasons(db, samples), _seeds(db))
 
 
 def _reasons(db: duckdb.DuckDBPyConnection, samples: int) -> tuple[Reason, ...]:
     counted = _all(db, "SELECT step, reason, count(*) FROM rejects GROUP BY ALL ORDER BY 3 DESC, 1, 2")
     found = []
     for step, reason, count in counted:
-        query = """
-            SELECT _row_id, detail, raw FROM rejects WHERE step = $step AND reason = $reason
-            QUALIFY row_number() OVER (PARTITION BY left(detail, $width) ORDER BY _index) = 1
-            ORDER BY _index LIMIT $samples
-        """
         values = {"step": step, "reason": reason, "width": DETAIL_WIDTH, "samples": samples}
-        found.append(Reason(step, reason, count, tuple(_all(db, query, values))))
+        found.append(Reason(step, reason, count, tuple(_all(db, FIRST, values)) if samples else ()))
     return tuple(found)
 
 

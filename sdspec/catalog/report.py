@@ -11,8 +11,9 @@ from typing import Any
 import duckdb
 
 from sdspec.catalog.funnel import Funnel, read_funnel
+from sdspec.catalog.views import ask
 from sdspec.store.disk import write_whole
-from sdspec.store.tables import iter_rows, read_table
+from sdspec.store.tables import iter_rows
 
 SAMPLES = 10
 SEEDS = 60
@@ -43,7 +44,7 @@ def write_report(folder: Path, record: Mapping[str, Any]) -> Path:
         _reasons(funnel),
         "<h2>Seeds</h2>",
         _seeds(funnel),
-        *_histograms(folder),
+        *ask(folder, _histograms),
         "<h2>Kept rows</h2>",
         _samples(folder),
     ]
@@ -99,37 +100,31 @@ def _seeds(funnel: Funnel) -> str:
     return _table(("seed", "kept", "of", "rejected"), lines) + (f"<p>and {more} more seeds</p>" if more > 0 else "")
 
 
-def _histograms(folder: Path) -> list[str]:
+def _histograms(db: duckdb.DuckDBPyConnection) -> list[str]:
     """Lengths of each text column in characters, and seconds per answer bought."""
     parts = []
-    with duckdb.connect() as db:
-        rows, calls = read_table(folder, "rows"), read_table(folder, "calls")
-        db.register("kept", rows)
-        db.register("calls", calls)
-        texts = [
-            name
-            for name in rows.column_names
-            if not name.startswith("_") and str(rows.schema.field(name).type) == "string"
-        ]
-        for name in texts:
-            quoted = '"' + name.replace('"', '""') + '"'
-            found = db.execute(f"SELECT length({quoted}) FROM kept WHERE {quoted} IS NOT NULL").fetchall()  # noqa: S608
-            parts += [f"<h2>Length of {escape(name)}, characters</h2>", _histogram([float(one) for (one,) in found])]
-        found = db.execute("SELECT latency_s FROM calls WHERE latency_s IS NOT NULL AND NOT from_journal").fetchall()
-        parts += ["<h2>Seconds per answer</h2>", _histogram([float(one) for (one,) in found])]
-    return parts
+    columns = db.execute("SELECT column_name, column_type FROM (DESCRIBE rows)").fetchall()
+    for name in [name for name, kind in columns if kind == "VARCHAR" and not name.startswith("_")]:
+        quoted = '"' + name.replace('"', '""') + '"'
+        lengths = _histogram(db, f"SELECT length({quoted})::DOUBLE AS value FROM rows")  # noqa: S608
+        parts += [f"<h2>Length of {escape(name)}, characters</h2>", lengths]
+    latencies = _histogram(db, "SELECT latency_s AS value FROM calls WHERE NOT from_journal")
+    return [*parts, "<h2>Seconds per answer</h2>", latencies]
 
 
-def _histogram(values: Sequence[float]) -> str:
-    if not values:
+def _histogram(db: duckdb.DuckDBPyConnection, values: str) -> str:
+    """The counts of the numbers that the query `values` gives as `value`, in bins of one width."""
+    low, high = db.execute(f"SELECT min(value), max(value) FROM ({values})").fetchall()[0]  # noqa: S608
+    if low is None:
         return "<p>none</p>"
-    low, high = min(values), max(values)
     width = (high - low) / BINS or 1.0
-    bins = [0] * BINS
-    for value in values:
-        bins[min(BINS - 1, int((value - low) / width))] += 1
-    most = max(bins)
-    shown = [(f"{low + at * width:,.3g}", count, _bar(count / most)) for at, count in enumerate(bins) if count]
+    counted = f"""
+        SELECT least($last, floor((value - $low) / $width))::INTEGER AS bin, count(*)
+        FROM ({values}) WHERE value IS NOT NULL GROUP BY bin ORDER BY bin
+    """  # noqa: S608
+    bins = db.execute(counted, {"last": BINS - 1, "low": low, "width": width}).fetchall()
+    most = max(count for _, count in bins)
+    shown = [(f"{low + at * width:,.3g}", count, _bar(count / most)) for at, count in bins]
     return _table(("from", "count", ""), shown)
 
 

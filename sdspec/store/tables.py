@@ -227,7 +227,7 @@ def count_rows(folder: Path, name: str) -> int:
     """How many rows the table has now; those that are not flushed yet do not count."""
     while True:
         try:
-            return sum(pq.read_metadata(path).num_rows for path in _files(folder, name))
+            return sum(pq.read_metadata(path).num_rows for path in table_files(folder, name))
         except FileNotFoundError:
             continue  # the shards were merged meanwhile
 
@@ -237,12 +237,18 @@ def read_batches(folder: Path, name: str) -> Iterator[pa.RecordBatch]:
     passed = 0
     while True:
         try:
-            for batch in _batches(_files(folder, name), passed):
+            for batch in _batches(table_files(folder, name), passed):
                 passed += batch.num_rows
                 yield batch
             return
         except FileNotFoundError:
             continue  # the shards were merged meanwhile: go on in the merged file
+
+
+def table_files(folder: Path, name: str) -> list[Path]:
+    """The Parquet files that hold the table now: its shards, or the merged one; none before the run began."""
+    path = folder / f"{name}.parquet"
+    return _shards(folder / "shards" / name) or ([path] if path.is_file() else [])
 
 
 def write_parquet(batches: pa.RecordBatchReader, path: Path) -> None:
@@ -260,14 +266,6 @@ def write_parquet(batches: pa.RecordBatchReader, path: Path) -> None:
             count += batch.num_rows - start
         if count:
             writer.write_table(pa.Table.from_batches(waiting), ROW_GROUP)
-
-
-def _files(folder: Path, name: str) -> list[Path]:
-    shards = folder / "shards" / name
-    if shards.is_dir():
-        return _shards(shards)
-    path = folder / f"{name}.parquet"
-    return [path] if path.is_file() else []
 
 
 def _shards(folder: Path) -> list[Path]:
