@@ -26,6 +26,7 @@ KEY_VERSION = 1
 # | messages           | yes     | as rendered                                                             |
 # | output schema      | yes     | it constrains or instructs decoding                                     |
 # | draw               | yes     | two rows with equal prompts are two draws from one distribution         |
+# | base model         | no      | it says how an id is asked, and the id is what answers                  |
 # | concurrency, rpm   | no      | they decide when, not what                                              |
 # | timeout, tries     | no      | likewise                                                                |
 # | keys, credentials  | no      | they decide who pays                                                    |
@@ -56,6 +57,13 @@ class ModelCall:
     top_k: int | None = None
     max_tokens: int | None = None
     stop: tuple[str, ...] = ()
+    base: str | None = None
+    """The model behind an id that hides it: says which settings it takes, its window, its price; never sent."""
+
+    @property
+    def known_as(self) -> str:
+        """The id under which something is known of the model."""
+        return self.base or self.id
 
     def deciding(self) -> dict[str, Any]:
         """The fields that decide an answer, in the shape that is hashed."""

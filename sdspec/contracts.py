@@ -260,15 +260,18 @@ class Endpoint:
 
 
 class Provider(Part):
-    """Knows one kind of endpoint. Two pure functions and its credentials; the I/O stands in the caller."""
+    """Knows one kind of endpoint. Two pure functions and its credentials; the I/O stands in the caller.
+
+    What is asked of a model is asked of `ModelCall.known_as`: of its base model, where its id hides that.
+    """
 
     limits: Limits = Field(default=Limits(), description="Limits of the endpoint, shared by all its models.")
 
     sampling: ClassVar[frozenset[str]] = frozenset({"temperature", "top_p", "max_tokens", "stop"})
     """Sampling settings that the provider passes on; any other one that is set is a compile-time problem."""
 
-    model_settings: ClassVar[frozenset[str]] = frozenset()
-    """Further keys of a model that this provider understands, e.g. `path`."""
+    model_settings: ClassVar[frozenset[str]] = frozenset({"context"})
+    """Keys of a model that not every provider understands, of those that this one does: path, base_model, context."""
 
     native_schema: ClassVar[bool] = True
     """True when `Ask.schema` constrains decoding at the provider."""
@@ -285,6 +288,10 @@ class Provider(Part):
     @abstractmethod
     def endpoint_identity(self) -> str:
         """What of this provider decides an answer: base URL, or region family."""
+
+    def called(self, model_id: str) -> str:
+        """The id that is sent, where what the spec says is not yet that."""
+        return model_id
 
     def model_identity(self, model_id: str) -> str:
         """What stands for the model in the journal key."""
@@ -312,6 +319,10 @@ class Provider(Part):
 
     def model_problems(self, model_id: str) -> list[str]:
         """What is wrong with a model id that needs no network to know."""
+        return []
+
+    def base_model_problems(self, model_id: str, base: str) -> list[str]:
+        """What is wrong with what the spec says that the model behind the id is."""
         return []
 
     @abstractmethod

@@ -29,7 +29,7 @@ RECORDED = (
 
 def environment(plan: Plan) -> dict[str, Any]:
     """`versions`, `git`, `models`, `prices` and `spec` of run.json."""
-    prices = (price_of(model.provider.price_id(model.call.id)) for model in plan.models.values())
+    prices = (price_of(model.provider.price_id(model.call.known_as)) for model in plan.models.values())
     return {
         "spec": str(plan.spec.path) if plan.spec.path else None,
         "overrides": list(plan.spec.overrides),

@@ -7,10 +7,13 @@ what that takes.
 
 from __future__ import annotations
 
+import atexit
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, partial
+from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any, NamedTuple
 
 from sdspec.errors import PrerequisiteError, did_you_mean
@@ -33,6 +36,8 @@ class Account:
     profile: str | None = None
     role_arn: str | None = None
     external_id: str | None = None
+    ca_bundle: str | None = None
+    """A PEM file that is trusted beside what AWS's libraries trust."""
 
 
 class Keys(NamedTuple):
@@ -100,6 +105,8 @@ def _credentials(account: Account) -> Any:
 
     try:
         session = Session(profile=account.profile)
+        if account.ca_bundle is not None:
+            session.set_config_variable("ca_bundle", str(_joined(Path(account.ca_bundle).expanduser())))
         found = session.get_credentials()
     except ProfileNotFound as missing:
         known = ", ".join(Session().available_profiles) or "(none)"
@@ -112,6 +119,17 @@ def _credentials(account: Account) -> Any:
             f"provider.profile=NAME of ~/.aws/config, or {BEARER} for a Bedrock API key."
         )
     return _assumed(session, found, account) if account.role_arn else found
+
+
+@cache
+def _joined(ca_bundle: Path) -> Path:
+    """A file, until this process ends, with the bundle and what botocore trusts: it takes one file, and no other."""
+    from botocore.httpsession import get_cert_path
+
+    with NamedTemporaryFile("wb", prefix="sdspec-ca-", suffix=".pem", delete=False) as file:
+        file.write(Path(get_cert_path(True)).read_bytes() + b"\n" + ca_bundle.read_bytes())
+    atexit.register(Path(file.name).unlink, missing_ok=True)
+    return Path(file.name)
 
 
 def _assumed(session: Any, source: Any, account: Account) -> Any:

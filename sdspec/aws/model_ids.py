@@ -1,7 +1,8 @@
 """Model ids of Amazon Bedrock, taken apart without the network: what a model is, and from where it can be called.
 
 Known shapes: `anthropic.claude-...` (foundation model), `us.anthropic.claude-...` (inference profile of a geography),
-and ARNs. Some ARNs hold the id, others (application inference profile, provisioned throughput) hide the model.
+and ARNs. Some ARNs hold the id, others (application inference profile, provisioned throughput) hide the model. Ours
+alone is `geo.anthropic.claude-...`: the inference profile by which the region calls this model, whatever region it is.
 """
 
 from __future__ import annotations
@@ -25,6 +26,18 @@ GEOGRAPHIES = {
     "global": "",
 }
 """Prefix of inference profiles -> how the regions begin that call them; `global` is called from anywhere."""
+
+HERE = "geo"
+"""Stands for the geography of whatever region is called: one spec, and one packaged option, for all of them."""
+
+_NEAREST = {
+    "ap-northeast-1": "jp",
+    "ap-northeast-3": "jp",
+    "ap-southeast-2": "au",
+    "ap-southeast-4": "au",
+    "ap-south-1": "in",
+}
+"""Regions whose country has inference profiles of its own for some models."""
 
 _OPEN_ID = re.compile(
     r"(?:(?P<geography>[a-z]+(?:-gov)?)\.)?(?P<model>[a-z0-9-]+\.[A-Za-z0-9-]+(?:[.:_@][A-Za-z0-9-]+)*)"
@@ -69,9 +82,9 @@ def understood(text: str) -> ModelId | None:
     if found is None:
         return None
     geography, model = found["geography"] or "", found["model"]
-    if geography and geography not in GEOGRAPHIES:
+    if geography and geography not in (HERE, *GEOGRAPHIES):
         geography, model = "", f"{geography}.{model}"
-    elif not geography and model.partition(".")[0] in GEOGRAPHIES:
+    elif not geography and model.partition(".")[0] in (HERE, *GEOGRAPHIES):
         return None  # `us.claude`: a geography, and then no vendor
     return ModelId(text, geography, model)
 
@@ -81,6 +94,12 @@ def problems(text: str, region: str) -> list[str]:
     found = understood(text)
     if found is None:
         return [_no_id(text)]
+    if found.geography == HERE and _here(found, region) is None:
+        begin = ", ".join(sorted({profile.partition(".")[0] for profile in _known_profiles(found)})) or "none"
+        return [
+            f"{text!r}: no inference profile of it is known that {region} calls (known begin with: {begin}). Write the "
+            "id in full, or choose another region or model."
+        ]
     if found.region not in (None, "", region):
         return [f"{text!r} is in {found.region}, and provider.region is {region}: set both to the same region."]
     begins = GEOGRAPHIES.get(found.geography, "")
@@ -91,6 +110,42 @@ def problems(text: str, region: str) -> list[str]:
             f"{begins}-... regions. Write {right}.{found.model}, or change provider.region."
         ]
     return []
+
+
+def base_problems(text: str, base: str) -> list[str]:
+    """What is wrong with the model that is said to be behind an id."""
+    found, behind = understood(text), understood(base)
+    if found is not None and found.model is not None:
+        return [f"{text!r} says which model it is. Remove base_model; it is for ARNs that hide their model."]
+    if behind is None or behind.model is None or base.startswith("arn:") or behind.geography == HERE:
+        return [f"{base!r} is no model of Bedrock. Write it as VENDOR.MODEL, with us. or eu. before it if it has that."]
+    return []
+
+
+def called(text: str, region: str) -> str:
+    """The id that is called in a region: `geo.` becomes the inference profile of the region's geography."""
+    found = understood(text)
+    return (found and found.geography == HERE and _here(found, region)) or text
+
+
+def _here(found: ModelId, region: str) -> str | None:
+    """The nearest way of a region to a model: its geography's profile, its own on-demand model, the global profile."""
+    family = family_of(region)
+    near = [_NEAREST.get(region, ""), *(name for name in (family, "apac") if GEOGRAPHIES.get(name) == family)]
+    ways = [f"{name}.{found.model}" for name in near if name]
+    if found.model and _is_known(f"bedrock/{region}/{found.model}"):
+        ways.append(found.model)
+    if family not in ("us-gov", "cn"):
+        ways.append(f"global.{found.model}")
+    return next((way for way in ways if way == found.model or _is_known(way)), None)
+
+
+def _known_profiles(found: ModelId) -> Iterator[str]:
+    return (name for prefix in GEOGRAPHIES if _is_known(name := f"{prefix}.{found.model}"))
+
+
+def _is_known(name: str) -> bool:
+    return price_of(name) is not None or window_of(name) is not None
 
 
 def _no_id(text: str) -> str:
@@ -112,7 +167,7 @@ def family_of(region: str) -> str:
 def map_name(text: str, region: str) -> str | None:
     """The row of the price map for a model in a region, the most particular one; None where there is none."""
     for name in _names(text, region):
-        if price_of(name) is not None or window_of(name) is not None:
+        if _is_known(name):
             return name
     return None
 

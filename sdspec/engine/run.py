@@ -133,7 +133,7 @@ def open_callers(plan: Plan, endpoints: Endpoints, journal: Journal, retry_error
             limits: Limits = model.provider.limits
             most = min(plan.engine.concurrency, limits.concurrency or plan.engine.concurrency)
             controllers[model.provider_name] = Controller(most, limits.rpm, plan.engine.outage_s)
-        price = price_of(model.provider.price_id(model.call.id))
+        price = price_of(model.provider.price_id(model.call.known_as))
         callers[name] = Caller(
             model.provider, endpoints.opener(model), controllers[model.provider_name], journal, settings, price
         )

@@ -94,7 +94,7 @@ def _estimate(plan: Plan, step: Step, part: Generate, asks: list[Ask], held: int
         calls.most * (mean / BYTES_PER_TOKEN[1] + FRAMING_TOKENS[1] + (most_out if part.reasks else 0)),
     )
     tokens_out = Range(calls.least * min(most_out, 0.4 * answer / BYTES_PER_TOKEN[0]), calls.most * most_out)
-    price = price_of(model.provider.price_id(model.call.id))
+    price = price_of(model.provider.price_id(model.call.known_as))
     usd = Range(0.0, 0.0) if model.provider.free else None
     if price is not None and usd is None:
         usd = Range(

@@ -49,7 +49,7 @@ class Model:
     def to_json(self) -> dict[str, Any]:
         """The model as plain data; no secret is in it, a provider only names the variable."""
         provider = {"kind": kind_of(self.provider), **self.provider.model_dump(mode="json")}
-        schema = "native" if self.provider.native_schema_for(self.call.id) else "prompt"
+        schema = "native" if self.provider.native_schema_for(self.call.known_as) else "prompt"
         return {"id": self.call.id, "provider": provider, "schema": schema, **self.call.deciding()}
 
 

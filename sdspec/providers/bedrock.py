@@ -8,6 +8,7 @@ import re
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any, ClassVar
 from urllib.parse import quote, urlsplit
 
@@ -20,9 +21,13 @@ from sdspec.aws.failure import Called, failure
 from sdspec.calls import Answer, Ask, HttpRequest, HttpResponse, ModelCall
 from sdspec.contracts import Endpoint, Provider
 from sdspec.errors import PrerequisiteError
+from sdspec.providers.openai_compatible import trusting
 
 ENDPOINT_ENV = "AWS_ENDPOINT_URL_BEDROCK_RUNTIME"
 """AWS's own variable for another address of bedrock-runtime."""
+
+CA_BUNDLE_ENV = "AWS_CA_BUNDLE"
+"""AWS's own variable for a file of certificates to trust."""
 
 LOOK_EVERY_S = 60.0
 """Credentials that expire are renewed when they are looked at in their last quarter of an hour."""
@@ -36,9 +41,10 @@ _SAMPLED = frozenset({"temperature", "top_p", "top_k"})
 class Bedrock(Provider):
     """Amazon Bedrock in one region, with credentials from where AWS keeps them."""
 
+    model_settings: ClassVar[frozenset[str]] = frozenset({"base_model", "context"})
     sampling: ClassVar[frozenset[str]] = frozenset({"temperature", "top_p", "top_k", "max_tokens", "stop"})
     does_not_decide: ClassVar[frozenset[str]] = frozenset(
-        {"limits", "region", "profile", "role_arn", "external_id", "endpoint_url"}
+        {"limits", "region", "profile", "role_arn", "external_id", "endpoint_url", "ca_bundle"}
     )
 
     region: str = Field(pattern=r"^[a-z]{2,}(-[a-z]+)+-\d+$", description="AWS region of the endpoint, e.g. us-east-1.")
@@ -51,6 +57,11 @@ class Bedrock(Provider):
     )
     endpoint_url: str | None = Field(
         default=None, description=f"Address of a VPC endpoint; null: {ENDPOINT_ENV}, else the region's own."
+    )
+    ca_bundle: str | None = Field(
+        default=None,
+        description="PEM file with the CA of your organisation, trusted beside those of this machine; null: "
+        f"{CA_BUNDLE_ENV}, where that is set.",
     )
     guardrail: str | None = Field(default=None, description="Id or ARN of a guardrail; what it stops is rejected.")
     guardrail_version: str = Field(default="DRAFT", pattern=r"^(DRAFT|[1-9]\d*)$", description="Its version.")
@@ -81,6 +92,10 @@ class Bedrock(Provider):
         guard = f" guardrail {self.guardrail}:{self.guardrail_version}" if self.guardrail else ""
         return f"bedrock {model_ids.family_of(self.region)}{guard}"
 
+    def called(self, model_id: str) -> str:
+        """`geo.` becomes the inference profile of the region's geography."""
+        return model_ids.called(model_id, self.region)
+
     def model_identity(self, model_id: str) -> str:
         """The model without its inference profile: it is the same model wherever it runs."""
         known = model_ids.understood(model_id)
@@ -91,6 +106,9 @@ class Bedrock(Provider):
 
     def model_problems(self, model_id: str) -> list[str]:
         return model_ids.problems(model_id, self.region)
+
+    def base_model_problems(self, model_id: str, base: str) -> list[str]:
+        return model_ids.base_problems(model_id, base)
 
     def sampling_for(self, model_id: str) -> frozenset[str]:
         """top_k reaches Claude and Nova; some newer models take no sampling settings at all."""
@@ -103,10 +121,10 @@ class Bedrock(Provider):
         found = {}
         if call.temperature is not None and call.temperature > 1:
             found["temperature"] = f"{call.temperature:g}, and Bedrock takes 0 to 1."
-        if call.temperature is not None and call.top_p is not None and model_ids.takes_one_of_two(call.id):
+        if call.temperature is not None and call.top_p is not None and model_ids.takes_one_of_two(call.known_as):
             found["top_p"] = f"{call.id} takes temperature or top_p, not both. Set one of them to null."
         small = call.max_tokens is not None and call.max_tokens < LEAST_TOKENS
-        if small and model_ids.is_of(call.id, "openai.gpt-", "xai.grok-"):
+        if small and model_ids.is_of(call.known_as, "openai.gpt-", "xai.grok-"):
             found["max_tokens"] = f"{call.max_tokens}, and {call.id} takes {LEAST_TOKENS} at least."
         return found
 
@@ -124,13 +142,16 @@ class Bedrock(Provider):
         """The endpoint with credentials that are renewed; raises PrerequisiteError when there are none."""
         wire.warm()
         url = self._url()
-        account = Account(self.region, self.profile, self.role_arn, self.external_id)
+        ca_bundle = self.ca_bundle or os.environ.get(CA_BUNDLE_ENV, "").strip() or None
+        tls = trusting(ca_bundle)
+        account = Account(self.region, self.profile, self.role_arn, self.external_id, ca_bundle)
         credentials = Credentials(account)
         keys = await asyncio.to_thread(credentials.look)
         if url is None and (wrong := await asyncio.to_thread(region_problem, self.region)):
             raise PrerequisiteError(f"provider.region: {wrong}")
 
-        yield _endpoint(url or f"https://bedrock-runtime.{self.region}.{_domain(self.region)}", credentials, keys)
+        url = url or f"https://bedrock-runtime.{self.region}.{_domain(self.region)}"
+        yield _endpoint(Endpoint(url, tls=tls), credentials, keys)
 
     def request(self, ask: Ask, endpoint: Endpoint) -> HttpRequest:
         """The signed request that asks this."""
@@ -140,7 +161,7 @@ class Bedrock(Provider):
         if self.guardrail:
             guard = {"guardrailIdentifier": self.guardrail, "guardrailVersion": self.guardrail_version}
             extra["guardrailConfig"] = guard
-        body = wire.converse(ask, _known_as(ask.model.id), extra)
+        body = wire.converse(ask, _known_as(ask.model.known_as), extra)
         # The colons of ids stay as they are: aiohttp would unquote them after the signature, and AWS takes both.
         url = f"{endpoint.base_url}/model/{quote(ask.model.id, safe=':')}/converse"
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
@@ -151,7 +172,7 @@ class Bedrock(Provider):
         if not 200 <= response.status < 300:
             family = model_ids.family_of(self.region)
             raise failure(response, Called(ask.model.id, self.region, family))
-        return wire.converse_answer(ask, _known_as(ask.model.id), response)
+        return wire.converse_answer(ask, _known_as(ask.model.known_as), response)
 
     def _url(self) -> str | None:
         if self.endpoint_url or not (set_url := os.environ.get(ENDPOINT_ENV, "").strip()):
@@ -162,16 +183,16 @@ class Bedrock(Provider):
             raise PrerequisiteError(f"the environment variable {ENDPOINT_ENV} {error}") from None
 
 
-def _endpoint(url: str, credentials: Credentials, keys: Keys) -> Endpoint:
+def _endpoint(closed: Endpoint, credentials: Credentials, keys: Keys) -> Endpoint:
     def renew(said: str) -> Endpoint:
         """Looked for anew where they were refused, else only at their age."""
         found = credentials.look() if said else credentials.current()
         if said and found.secret == keys.secret:
             raise PrerequisiteError(f"AWS refuses the credentials, and there are no others: {said}")
-        return _endpoint(url, credentials, found)
+        return _endpoint(closed, credentials, found)
 
     renew_at = time.time() + LOOK_EVERY_S if keys.expire else None
-    return Endpoint(base_url=url, secret=keys.secret, renew=renew, renew_at=renew_at)
+    return replace(closed, secret=keys.secret, renew=renew, renew_at=renew_at)
 
 
 def _known_as(model_id: str) -> str:

@@ -16,7 +16,7 @@ from omegaconf.errors import (
 )
 
 from sdspec.spec.secrets import secret_name, secret_shape
-from sdspec.spec.spec import Key, with_value
+from sdspec.spec.spec import Key, dotted, with_value
 
 _ENV = re.compile(r"(?<!\\)\$\{.*oc\.(env|decode)\b", re.DOTALL)
 _OF_A_LAUNCH = re.compile(r"(?<!\\)\$\{\s*(?:now|hydra|python_version)\s*:")
@@ -60,7 +60,7 @@ def resolve(data: Any, *, environment: bool) -> tuple[Any, list[tuple[Key, str, 
         try:
             value = _value(config, key)
         except OmegaConfBaseException as error:
-            wrong.append((key, *_reason(error, text)))
+            wrong.append((key, *_reason(error, key, text)))
             value = None
         if environment and isinstance(value, str) and secret_shape(value) and not secret_shape(text):
             wrong.append((key, f"{text} holds what looks like a secret.", "Name the variable in a key ending in _env."))
@@ -94,11 +94,11 @@ def _grammar(text: str) -> tuple[str, str] | None:
     return _unknown_resolver(text) if _OF_A_LAUNCH.search(text) else None
 
 
-def _reason(error: OmegaConfBaseException, text: str) -> tuple[str, str]:
+def _reason(error: OmegaConfBaseException, key: Key, text: str) -> tuple[str, str]:
     message = str(error).splitlines()[0]
     if variable := _MISSING_VARIABLE.search(message):
         name = variable[1]
-        return f"environment variable {name} is not set.", f"Set it, or write ${{oc.env:{name},default}}."
+        return f"environment variable {name} is not set.", f"Set it (export {name}=...), or give {dotted(key)} itself."
     if isinstance(error, InterpolationKeyError):
         return f"{_short(text)} refers to a key that is not there.", "Write \\${ for a plain '${'."
     if isinstance(error, UnsupportedInterpolationType):

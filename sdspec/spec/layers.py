@@ -72,6 +72,8 @@ class Switch:
     """The choices that a config makes by itself."""
     drop: Callable[[Dropped], None]
     """Hears of keys that were written for an option that is not chosen."""
+    brought: frozenset[str] = frozenset()
+    """Groups whose option came with another group's: keys that a spec sets there lie on it, whatever it is."""
 
 
 def lay(layers: Sequence[Layer], switch: Switch, note: Callable[[str], None]) -> tuple[Setting, list[Finding]]:
@@ -111,7 +113,7 @@ def _for_chosen(
     for group, choice in switch.chosen.items():
         package = package_of(group)
         found = find(setting, package)
-        if found is None or layer.package[: len(package)] == package:
+        if found is None or group in switch.brought or layer.package[: len(package)] == package:
             continue
         wrote = switch.written_for(layer.config_path)
         other = group in wrote and not _within(wrote[group], choice)

@@ -167,17 +167,26 @@ def _defaulted(tree: Setting, key: Key) -> Setting:
     return lowered(tree, key[:-1])
 
 
+PATHS = {"model": ("path",), "provider": ("ca_bundle", "token_file")}
+"""Keys of models and of providers that name a file which is read where it is, not copied into the run."""
+
+
 def located(data: Any, tree: Setting) -> Any:
-    """The data with the paths of models' files absolute: they are relative to the file that names them."""
-    models = find(tree, ("models",))
-    keys: list[Key] = [("model",), *(("models", name) for name in (models.mapping if models else ()))]
-    for key in keys:
-        setting, model = find(tree, (*key, "path")), data
-        for part in key:
-            model = model.get(part) if isinstance(model, dict) else None
-        name = model.get("path") if isinstance(model, dict) else None
-        if setting is None or not isinstance(name, str) or "${" in name:
-            continue
-        path = str(setting.places[-1].folder / Path(name).expanduser())
-        data = with_value(data, (*key, "path"), path)
+    """The data with the paths of models' and providers' files absolute: they are relative to the file that names them.
+
+    A path that a reference to the environment stands in stays as it is, until that is resolved.
+    """
+    for group, names in PATHS.items():
+        several = find(tree, (f"{group}s",))
+        nodes: list[Key] = [(group,), *((f"{group}s", name) for name in (several.mapping if several else ()))]
+        for key in ((*node, name) for node in nodes for name in names):
+            setting, value = find(tree, key), _at(data, key)
+            if setting is not None and isinstance(value, str) and "${" not in value:
+                data = with_value(data, key, str(setting.places[-1].folder / Path(value).expanduser()))
+    return data
+
+
+def _at(data: Any, key: Key) -> Any:
+    for part in key:
+        data = data.get(part) if isinstance(data, dict) else None
     return data

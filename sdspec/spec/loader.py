@@ -35,11 +35,12 @@ from packaging.version import Version
 
 from sdspec.errors import SpecError
 from sdspec.spec import overrides as words
+from sdspec.spec.brought import brought_by
 from sdspec.spec.chosen import chosen_where
 from sdspec.spec.find import ROOT, packaged_conf
 from sdspec.spec.finding import Finding, Place, problems
 from sdspec.spec.layers import Choice, Layer, Switch, lay
-from sdspec.spec.repository import Library, Repository, folders
+from sdspec.spec.repository import Bringing, Library, Repository, folders
 from sdspec.spec.settings import Dropped, Setting, plain
 from sdspec.spec.spec import Key, Origin
 
@@ -149,11 +150,12 @@ class _Composing:
         given, wrong = words.sort_out(parsed, self.repository, sweep=self.run_mode == RunMode.MULTIRUN)
         self.findings += wrong
         defaults, used = self._defaults(given.groups)
+        defaults, brought = self._with_brought(defaults, used)
         layers = self._layers(defaults.defaults)
         chosen = _choices(defaults)
         explicit = frozenset(o.get_key_element().lstrip("+~") for o in used)
         dropped: list[Dropped] = []
-        switch = Switch(chosen, explicit, self._choices_of, dropped.append)
+        switch = Switch(chosen, explicit, self._choices_of, dropped.append, frozenset(brought))
         tree, wrong = lay(layers, switch, self.notes.append)
         self.findings += wrong
         tree, wrong = words.apply(tree, given.keys, self.loader.library.cwd, self.notes.append, dropped.append)
@@ -163,7 +165,7 @@ class _Composing:
         config = self._hydra(defaults, kept, given.hydra, layers)
         named = {group: ",".join(c) if isinstance(c, list) else str(c) for group, c in chosen.items() if c is not None}
         lines = tuple(str(o.input_line) for o in kept)
-        where = chosen_where(defaults, used, self.repository)
+        where = chosen_where(defaults, used, self.repository) | {name: one.origin for name, one in brought.items()}
         said = (tuple(self.findings), tuple(self.notes))
         return Composition(tree, named, config, lines, *said, tuple(dropped), where)
 
@@ -201,6 +203,16 @@ class _Composing:
                 self.findings.append(_does_not_fit(override, error))
         return found, used
 
+    def _with_brought(
+        self, defaults: DefaultsList, groups: Sequence[Override], name: str | None = None
+    ) -> tuple[DefaultsList, dict[str, Bringing]]:
+        """The defaults list with the options that other options bring, and those by group."""
+        brought = brought_by(defaults, self.repository)
+        if not brought:
+            return defaults, {}
+        more, _ = words.parse([f"{group}={one.option}" for group, one in brought.items()])
+        return self._list([*groups, *more], name), brought
+
     def _own_defaults(self) -> DefaultsList:
         try:
             return self._list(())
@@ -220,7 +232,8 @@ class _Composing:
         """The options that a file chooses by itself, which its keys were written for."""
         if config_path not in self.written_for:
             try:
-                self.written_for[config_path] = _choices(self._list((), config_path))
+                own = self._list((), config_path)
+                self.written_for[config_path] = _choices(self._with_brought(own, (), config_path)[0])
             except REFUSED:
                 self.written_for[config_path] = {}
         return self.written_for[config_path]

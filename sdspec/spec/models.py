@@ -37,11 +37,21 @@ class PartSpec(BaseModel):
 class ModelSpec(Node):
     """A model and how it samples. null leaves a setting to the provider."""
 
-    id: str = Field(description="The id that the provider knows the model by.")
+    id: str = Field(min_length=1, description="The id that the provider knows the model by.")
     provider: str | None = Field(
         default=None, description="A name under `providers:`; null is the spec's own provider."
     )
     path: str | None = Field(default=None, description="A GGUF file, for provider `local` only.")
+    base_model: str | None = Field(
+        default=None,
+        description="The model behind an id that hides it (a provisioned throughput, an application inference profile, "
+        "an Azure deployment): says which settings it takes, its window and its price.",
+    )
+    context: int | None = Field(
+        default=None,
+        ge=64,
+        description="Tokens that a prompt and its answer may have together; null: as the price map says, if it does.",
+    )
     temperature: float | None = Field(default=0.7, ge=0, le=2, description="0 always takes the likeliest token.")
     top_p: float | None = Field(
         default=1.0, gt=0, le=1, description="Sample among the likeliest tokens of this total mass."

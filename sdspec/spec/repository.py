@@ -88,12 +88,23 @@ class Source(FileConfigSource):
         return ConfigResult(self.provider, f"file://{self.path}", OmegaConf.create(shown), header)
 
 
+@dataclass(frozen=True, slots=True)
+class Bringing:
+    """An option that another option brings: the entry `override /GROUP: OPTION` of its defaults list."""
+
+    group: str
+    option: str
+    origin: Origin
+
+
 class Repository(ConfigRepository):
     """All sources; what is wrong in a defaults list is in `findings` once its file was loaded."""
 
     def __init__(self, search_path: ConfigSearchPath, library: Library) -> None:
         self.library = library
         self.findings: list[Finding] = []
+        self.brought: dict[str, list[Bringing]] = {}
+        """By the option that brings them (`provider/bedrock`): taken out of its defaults list, see `brought`."""
         super().__init__(search_path)
 
     def initialize_sources(self, config_search_path: ConfigSearchPath) -> None:
@@ -139,11 +150,22 @@ class Repository(ConfigRepository):
             wrong = self._item_problem(config_path, item, document.origin(("defaults", index)))
             if wrong is not None:
                 self.findings.append(wrong)
-            if wrong is None or wrong.key is not None:
+            if wrong is None and (brought := self._bringing(config_path, item, document.origin(("defaults", index)))):
+                self.brought.setdefault(config_path, []).append(brought)
+            elif wrong is None or wrong.key is not None:
                 kept += [item] if wrong is None else self._mended(config_path, item)
         if config_path == self.library.primary_name and config_path != ROOT:
             kept = _with_root(kept)
         return kept if not kept or "_self_" in kept else [*kept, "_self_"]
+
+    def _bringing(self, config_path: str, item: Any, origin: Origin) -> Bringing | None:
+        """What an entry of an option's defaults list brings for another group."""
+        of_an_option = config_path.partition("/")[0] in SpecConfig.model_fields and "/" in config_path
+        if not of_an_option or not isinstance(item, dict) or not _is_override(item):
+            return None
+        entry, option = next(iter(item.items()))
+        group = _absolute(config_path.rpartition("/")[0], str(entry).split(" ")[-1])
+        return Bringing(group, option, origin) if isinstance(option, str) and "${" not in option else None
 
     def _item_problem(self, config_path: str, item: Any, origin: Origin) -> Finding | None:
         folder = config_path.rpartition("/")[0]

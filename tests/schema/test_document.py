@@ -134,7 +134,7 @@ def test_options_compose_into_what_the_schema_takes(option: Path, tmp_path: Path
     assert [] == refused(dict(spec.raw))
     written = yaml.safe_load((packaged_conf() / option).read_text())
     if written is not None and option.parts[0] in ("provider", "model", "template", "workflow", "engine"):
-        assert [] == refused({option.parts[0]: written})
+        assert [] == refused({option.parts[0]: {key: value for key, value in written.items() if key != "defaults"}})
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "specs").glob("*.yaml")), ids=lambda path: path.name)

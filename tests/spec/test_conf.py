@@ -12,7 +12,16 @@ from sdspec.spec.load import load_spec
 
 OPTIONS = sorted(path.relative_to(packaged_conf()) for path in packaged_conf().glob("*/*.yaml"))
 ADDRESS = "provider.base_url=http://127.0.0.1:1/v1"
-NEEDS = {"model/default": ["model.id=m"], "provider/openai_compatible": [ADDRESS], "provider/cloudera": [ADDRESS]}
+MODEL = "model.id=m"
+NEEDS = {
+    "model/default": [MODEL],
+    "model/cloudera": [MODEL],
+    "provider/cloudera": [ADDRESS, MODEL],
+    "provider/litellm": [MODEL],
+    "provider/ollama": [MODEL],
+    "provider/openai_compatible": [ADDRESS, MODEL],
+    "provider/vllm": [MODEL],
+}
 EXPORTS = [option.stem for option in OPTIONS if option.parent.name == "export" and option.stem != "none"]
 
 

@@ -34,7 +34,7 @@ def test_interpolations(project: Project):
     ("text", "expected"),
     [
         ("${nothing}", "'${nothing}' refers to a key that is not there. Write \\${ for a plain '${'."),
-        ("a ${oc.env:SDSPEC_TEST_NONE}", "environment variable SDSPEC_TEST_NONE is not set. Set it, or write"),
+        ("a ${oc.env:SDSPEC_TEST_NONE}", "environment variable SDSPEC_TEST_NONE is not set. Set it (export"),
         ("${now:%Y}", "'${now:%Y}' names an unknown resolver."),
         ("${not closed", "a '${' that starts no interpolation."),
         ("function {${ x: 1 }}", "'${ x: 1 }}' names an unknown resolver."),

@@ -11,6 +11,14 @@ from sdspec.spec.models import ModelSpec
 from sdspec.spec.spec import Key
 
 
+NOT_EVERYWHERE = {
+    "path": ("takes no weights file", "Remove it."),
+    "base_model": ("knows each model by its id", "Remove it."),
+    "context": ("has a window of its own", "Set provider.context."),
+}
+"""Settings of a model that not every provider reads -> why that one does not, and what to do."""
+
+
 def bind_models(draft: Draft) -> None:
     """Every model has its provider; a setting that this provider would ignore is a problem."""
     config = draft.spec.config
@@ -27,13 +35,11 @@ def bind_models(draft: Draft) -> None:
 def _bind(draft: Draft, name: str, spec: ModelSpec, key: Key, provider_name: str, provider: Provider) -> None:
     if draft.spec.is_bad(*key, "path"):
         return
-    if spec.path is not None and "path" not in provider.model_settings:
-        draft.problem((*key, "path"), f"provider {kind_of(provider)!r} takes no weights file.", "Remove it.")
+    if not _takes_settings(draft, key, spec, provider):
         return
     model_id = f"file:{spec.path}" if spec.path else spec.id
-    wrong = provider.model_problems(model_id)
-    for text in wrong:
-        draft.problem((*key, "path" if spec.path else "id"), text)
+    wrong = _check_ids(draft, key, spec, provider, model_id)
+    model_id = model_id if wrong else provider.called(model_id)
     weights = draft.spec.inputs.get((*key, "path"))
     call = ModelCall(
         endpoint=provider.endpoint_identity(),
@@ -44,15 +50,38 @@ def _bind(draft: Draft, name: str, spec: ModelSpec, key: Key, provider_name: str
         top_k=spec.top_k,
         max_tokens=spec.max_tokens,
         stop=spec.stop,
+        base=spec.base_model,
     )
     if not wrong:
         _check_sampling(draft, key, provider, call)
     draft.models[name] = Model(name, provider, provider_name, call)
 
 
+def _takes_settings(draft: Draft, key: Key, spec: ModelSpec, provider: Provider) -> bool:
+    """True where the provider reads all that is set; a setting that it would ignore is a problem."""
+    ignored = [
+        name for name in NOT_EVERYWHERE if getattr(spec, name) is not None and name not in provider.model_settings
+    ]
+    for name in ignored:
+        what, hint = NOT_EVERYWHERE[name]
+        draft.problem((*key, name), f"provider {kind_of(provider)!r} {what}.", hint)
+    return not ignored
+
+
+def _check_ids(draft: Draft, key: Key, spec: ModelSpec, provider: Provider, model_id: str) -> bool:
+    """True where something is wrong with the id, or with the one of the model behind it; what, is a problem."""
+    at_id = "path" if spec.path else "id"
+    found = [(at_id, text) for text in provider.model_problems(model_id)]
+    if spec.base_model is not None:
+        found += [("base_model", text) for text in provider.base_model_problems(model_id, spec.base_model)]
+    for name, text in found:
+        draft.problem((*key, name), text)
+    return bool(found)
+
+
 def _check_sampling(draft: Draft, key: Key, provider: Provider, call: ModelCall) -> None:
     """A setting that does not reach the model, or that it would refuse, is a problem."""
-    reach, refused = provider.sampling_for(call.id), provider.sampling_problems(call)
+    reach, refused = provider.sampling_for(call.known_as), provider.sampling_problems(call)
     for setting in SAMPLING:
         if getattr(call, setting) in (None, ()):
             continue

@@ -51,7 +51,7 @@ def check_context(draft: Draft) -> None:
     for name, model in draft.models.items():
         _check_longest_answer(draft, ("model",) if name == "model" else ("models", name), model)
     for position, step in enumerate(draft.steps):
-        if isinstance(step.part, Generate) and (room := _room(draft.models[step.part.model])) is not None:
+        if isinstance(step.part, Generate) and (room := _room(draft, draft.models[step.part.model])) is not None:
             _check_prompts(draft, draft.steps[:position], step.part, room)
 
 
@@ -60,15 +60,21 @@ def least_tokens(text: str) -> int:
     return sum(-(-len(piece) // LONGEST_TOKEN) for piece in PIECE.findall(text))
 
 
-def _room(model: Model) -> int | None:
-    known = model.provider.context_tokens(model.call.id)
-    if known is None and (window := window_of(model.provider.price_id(model.call.id))) is not None:
+def _room(draft: Draft, model: Model) -> int | None:
+    known = _context(draft, model) or model.provider.context_tokens(model.call.known_as)
+    if known is None and (window := window_of(model.provider.price_id(model.call.known_as))) is not None:
         known = window.input_tokens
     return known
 
 
+def _context(draft: Draft, model: Model) -> int | None:
+    """The window that the spec says the model has."""
+    config = draft.spec.config
+    return (config.model if model.name == "model" else config.models[model.name]).context
+
+
 def _check_longest_answer(draft: Draft, key: Key, model: Model) -> None:
-    window, wanted = window_of(model.provider.price_id(model.call.id)), model.call.max_tokens
+    window, wanted = window_of(model.provider.price_id(model.call.known_as)), model.call.max_tokens
     most = None if window is None else window.output_tokens
     if window is not None and most is not None and wanted is not None and wanted > most:
         what = f"{wanted:,}, and {model.call.id} answers with {most:,} tokens at most ({window.source})."
@@ -146,10 +152,12 @@ def _seed_key(draft: Draft, position: int) -> tuple[Key, str]:
 def _report(draft: Draft, model: Model, room: int, wrong: list[_Prompt]) -> None:
     for prompt in wrong[:MOST_WRONG]:
         what = f"with {prompt.name} a prompt has at least {prompt.least:,} tokens, and {_has(model, room)}."
-        draft.problem(prompt.key, what, _hint(model))
+        draft.problem(prompt.key, what, _hint(draft, model))
     if (more := len(wrong) - MOST_WRONG) > 0:
         draft.problem(
-            wrong[MOST_WRONG].key, f"{more:,} more like this make{'s' * (more == 1)} a prompt too long.", _hint(model)
+            wrong[MOST_WRONG].key,
+            f"{more:,} more like this make{'s' * (more == 1)} a prompt too long.",
+            _hint(draft, model),
         )
 
 
@@ -165,7 +173,10 @@ def _has(model: Model, room: int) -> str:
     return f"{model.call.id} on {kind_of(model.provider)} has room for {room:,}, its answer included"
 
 
-def _hint(model: Model) -> str:
+def _hint(draft: Draft, model: Model) -> str:
+    if _context(draft, model) is not None:
+        key = "model" if model.name == "model" else f"models.{model.name}"
+        return f"Shorten it, or raise {key}.context where the endpoint has more room."
     if "context" not in type(model.provider).model_fields:
         return "Shorten it, or choose a model with a larger context."
     key = "provider" if model.provider_name == "provider" else f"providers.{model.provider_name}"

@@ -79,7 +79,7 @@ def _generate(draft: Draft) -> Generate | None:
         needs=_needs(draft),
         per_call=draft.spec.config.workflow.per_call,
         reasks=draft.spec.config.workflow.reasks,
-        native_schema=model.provider.native_schema_for(model.call.id),
+        native_schema=model.provider.native_schema_for(model.call.known_as),
         fake=(template.fake or {}) if model.provider.reads_hints else None,
     )
 
