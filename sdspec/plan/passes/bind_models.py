@@ -10,7 +10,6 @@ from sdspec.plan.plan import SAMPLING, Model, kind_of
 from sdspec.spec.models import ModelSpec
 from sdspec.spec.spec import Key
 
-
 NOT_EVERYWHERE = {
     "path": ("takes no weights file", "Remove it."),
     "base_model": ("knows each model by its id", "Remove it."),
