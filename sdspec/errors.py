@@ -16,9 +16,16 @@ SdspecError
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+import re
+from base64 import b64encode
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Self
+from urllib.parse import quote
+
+BLOT = "***"
+TELLING = 12
+"""So many first characters of a secret are taken out too: a text that was cut may end within it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +90,8 @@ class CallError(SdspecError):
 
     def without(self, secret: str) -> Self:
         """This error with the secret blotted out: some servers echo a refused key."""
-        if secret and secret in self.message:
-            self.message = self.message.replace(secret, "***")
-            self.args = (f"{self.code}: {self.message}",)
+        self.message = blotted(self.message, secret)
+        self.args = (f"{self.code}: {self.message}",)
         return self
 
 
@@ -113,3 +119,28 @@ class AuthExpired(CallError):
 
 class Fatal(CallError):
     """A 403, an unknown model, a spent quota."""
+
+
+def blotted(text: str, secret: str) -> str:
+    """The text without the secret, without a longer beginning of it, its URL-encoded form, and its base64.
+
+    A secret of several lines is several secrets. "key k/123 in k%2F123" without "k/123" is "key *** in ***".
+    """
+    for part in filter(None, secret.split("\n")):
+        text = text.replace(part, BLOT)
+        text = re.sub(re.escape(quote(part, safe="")), BLOT, text, flags=re.IGNORECASE)
+        if len(part) > TELLING:
+            for coded in _in_base64(part):
+                text = text.replace(coded, BLOT)
+            while (at := text.find(part[:TELLING])) >= 0:
+                size = next(n for n in range(len(part), 0, -1) if text.startswith(part[:n], at))
+                text = f"{text[:at]}{BLOT}{text[at + size :]}"
+    return text
+
+
+def _in_base64(secret: str) -> Iterator[str]:
+    """What base64 makes of a secret that stands after 0, 1 or 2 other bytes, without the ends that it shares."""
+    for lead in range(3):
+        coded = b64encode(b"\0" * lead + secret.encode()).decode().rstrip("=")[(0, 2, 3)[lead] : -1]
+        yield coded
+        yield coded.translate(str.maketrans("+/", "-_"))

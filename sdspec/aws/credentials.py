@@ -61,6 +61,8 @@ class Credentials:
         alone = self._account.profile is None and self._account.role_arn is None
         if alone and (bearer := os.environ.get(BEARER, "").strip()):
             self._found = None
+            if "\n" in bearer:
+                raise PrerequisiteError(f"the environment variable {BEARER} holds several lines. Set one key, in one.")
             return Keys(bearer, expire=False)
         self._found = _credentials(self._account)
         return self.current()
@@ -70,7 +72,13 @@ class Credentials:
         if self._found is None:
             return self.look()
         frozen = _frozen(self._found, self._account)
-        secret = "\n".join((frozen.access_key, frozen.secret_key, frozen.token or ""))
+        parts = (frozen.access_key, frozen.secret_key, frozen.token or "")
+        if any("\n" in part for part in parts):
+            raise PrerequisiteError(
+                "AWS credentials: one of them holds a line break. Look at AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and "
+                "AWS_SESSION_TOKEN, or at ~/.aws/credentials."
+            )
+        secret = "\n".join(parts)
         return Keys(secret, expire=hasattr(self._found, "refresh_needed"))
 
 

@@ -123,9 +123,10 @@ class Endpoints:
             except OSError:
                 break
             except AuthExpired as refused:
+                refused = refused.without(endpoint.secret)
                 if renewed:
                     raise RunFatal(STILL_REFUSED.format(refused.message)) from refused
-                endpoint, renewed = await _renewed(endpoint, refused.without(endpoint.secret)), True
+                endpoint, renewed = await _renewed(endpoint, refused), True
                 continue
             if wait is None:
                 break

@@ -22,7 +22,7 @@ from sdspec import openai_format, wire
 from sdspec.calls import Answer, Ask, HttpRequest, HttpResponse, Wait
 from sdspec.contracts import Endpoint, Provider
 from sdspec.errors import AuthExpired, Fatal, PrerequisiteError, did_you_mean
-from sdspec.providers.openai_compatible import address, trusting
+from sdspec.providers.openai_compatible import UNSENDABLE, address, sendable, trusting
 
 WIRE = "openai_like"
 
@@ -179,13 +179,16 @@ class Cloudera(Provider):
         found = []
         if self.token_env and (secret := os.environ.get(self.token_env, "").strip()):
             found.append(_Token(secret, f"the environment variable {self.token_env}", _expires(secret)))
-            if not found[0].is_old:
+            if not found[0].is_old and sendable(secret):
                 return found[0]
         if self.token_file and (path := Path(self.token_file).expanduser()).exists():
             secret = _in_file(path)
             found.append(_Token(secret, str(path), _expires(secret)))
         if not found:
             raise PrerequisiteError(self._nowhere())
+        for token in found:
+            if not sendable(token.secret):
+                raise PrerequisiteError(f"provider.token_env: {token.source} {UNSENDABLE}")
         return next((token for token in found if not token.is_old), found[0])
 
     def _nowhere(self) -> str:

@@ -17,6 +17,9 @@ from sdspec.calls import Answer, Ask, HttpRequest, HttpResponse
 from sdspec.contracts import Endpoint, Provider
 from sdspec.errors import PrerequisiteError
 
+UNSENDABLE = "holds a line break or another control character, which no header can carry. Set it again, without."
+"""What is said of such a key: some tools print two, or break a long one."""
+
 
 class OpenAICompatible(Provider):
     """An OpenAI-compatible endpoint, with a key from the environment where it needs one."""
@@ -59,6 +62,8 @@ class OpenAICompatible(Provider):
                 f"provider.api_key_env: the environment variable {self.api_key_env} is not set. "
                 f"Set it before the run: export {self.api_key_env}=..."
             )
+        if not sendable(secret):
+            raise PrerequisiteError(f"provider.api_key_env: the environment variable {self.api_key_env} {UNSENDABLE}")
         renew = self._refused if self.api_key_env else None
         yield Endpoint(self.base_url, secret, tls=trusting(self.ca_bundle), renew=renew)
 
@@ -84,6 +89,11 @@ class OpenAICompatible(Provider):
             f"the endpoint refuses the key of the environment variable {self.api_key_env} (its credentials): {why} "
             "Set the right one, then go on."
         )
+
+
+def sendable(secret: str) -> bool:
+    """True when a header can carry it (RFC 9110, 5.5)."""
+    return all(char == "\t" or (char >= " " and char != "\x7f") for char in secret)
 
 
 def address(url: str) -> str:

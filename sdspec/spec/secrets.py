@@ -36,6 +36,8 @@ _SHAPES = re.compile(
     )""",
     re.VERBOSE,
 )
+_URL_PASSWORD = re.compile(r"^\s*[A-Za-z][A-Za-z0-9+.-]*://[^\s/@]*:[^\s/@]+@")
+"""`http://user:password@host`; looked for where an address stands, not in prose."""
 _ENV = re.compile(r"\$\{\s*oc\.env\s*:\s*[^,{}]+(?:,(?P<default>[^{}]*))?\}")
 
 
@@ -77,6 +79,8 @@ def _leaf(value: Any, key: Key) -> str | None:
     if start := secret_shape(str(value)):
         return f"holds what looks like a secret ('{start}...')"
     name = next((part for part in reversed(key) if isinstance(part, str)), "")
+    if name.endswith("url") and _URL_PASSWORD.match(str(value)):
+        return "holds a password in an address"
     if not secret_name(name) or key[:2] in _DATA:
         return None
     if isinstance(value, str) and "${" in value:

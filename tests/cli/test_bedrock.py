@@ -145,7 +145,14 @@ async def test_text2sql_on_a_real_model_behind_bedrock(option: str, tmp_path: Pa
         behaviour = Behaviour(keys=LENT, pthrottle=0.05, forward=forward, forward_key=key)
         with bedrock_server_in_thread(behaviour) as server:
             server.after[3] = lambda: server.expired.add(LENT[0].access)
-            words = (*RUN, f"model={option}", "workflow.size=5", "workflow.max_attempts=100", "model.max_tokens=256")
+            words = (
+                *RUN,
+                f"model={option}",
+                "workflow.size=5",
+                "workflow.max_attempts=100",
+                "model.max_tokens=128",
+                "workflow.reasks=0",
+            )
             env = lending(tmp_path, server.url)
             done = await asyncio.to_thread(cli, tmp_path, *words, "engine.concurrency=2", "engine.timeout_s=600", **env)
             answers = server.statuses[200]

@@ -50,7 +50,13 @@ async def test_text2sql_on_a_real_model_behind_cloudera(tmp_path: Path, model: P
 
             server.asleep, server.after[3] = 2, rotate
             words = (*RUN, f"provider.base_url={server.base_url}", f"provider.token_file={file}", "workflow.size=5")
-            more = ("workflow.max_attempts=100", "model.max_tokens=256", "engine.concurrency=2", "engine.timeout_s=600")
+            more = (
+                "workflow.max_attempts=100",
+                "model.max_tokens=128",
+                "workflow.reasks=0",
+                "engine.concurrency=2",
+                "engine.timeout_s=600",
+            )
             done = await asyncio.to_thread(cli, tmp_path, *words, *more, CDP_TOKEN="")
             statuses = dict(server.statuses)
     assert done.returncode == 0, done.stderr
