@@ -19,6 +19,9 @@ from sdspec.store.journal import Journal
 from sdspec.store.runfolder import RunFolder
 from sdspec.versions import environment
 
+MISSING_NAMED = 100
+"""So many seeds with rows still wanted are named in run.json, those that lack most first; the others are counted."""
+
 
 async def run_into(
     plan: Plan, make: Callable[[], RunFolder], journal: Path, observer: Observer, *, retry_errors: bool
@@ -75,7 +78,8 @@ def _outcome(summary: Summary) -> dict[str, Any]:
         "why": summary.why,
         "counts": summary.tally.counts(),
         **summary.tally.usage(),
-        "missing": summary.missing,
+        "missing": dict(sorted(summary.missing.items(), key=lambda one: -one[1])[:MISSING_NAMED]),
+        "missing_seeds": len(summary.missing),
         "elapsed_s": round(summary.elapsed_s, 3),
         "rows_sha256": summary.rows_sha256,
     }

@@ -33,6 +33,8 @@ class LifeCall:
     """Its key in the journal, hex."""
     messages: Sequence[Mapping[str, str]] | None
     """As sent; None where the journal does not hold the request."""
+    outcome: str
+    """`answer`, `row_fatal` (refused for good, and journaled), or `failed`: no try got an answer, the next run asks."""
     answer: str | None
     error: str | None
     input_tokens: int
@@ -152,6 +154,7 @@ def _call(line: Mapping[str, Any], journal: Journal | None) -> LifeCall:
         model=line["model"],
         request=line["request"],
         messages=request["messages"] if request else None,
+        outcome=line["outcome"],
         answer=line["answer"],
         error=line["error"],
         input_tokens=line["input_tokens"],

@@ -50,9 +50,7 @@ def print_life(out: Console, life: Life, steps: Sequence[str]) -> None:
     if life.step and life.step not in verdicts:
         print_verdicts(out, {life.step: {"ok": False, "reason": life.reason, "detail": life.detail or ""}})
     if life.calls:
-        costs = [call.cost_usd for call in life.calls]
-        known = sum(cost for cost in costs if cost is not None)
-        out.print(f"{len(costs)} call{'' if len(costs) == 1 else 's'}, {price(None if None in costs else known)}")
+        out.print(_bill(life.calls))
 
 
 def _fate(life: Life) -> Text:
@@ -72,15 +70,26 @@ def _mended(life: Life) -> str:
     return ", ".join(said)
 
 
+def _bill(calls: Sequence[LifeCall]) -> str:
+    """`2 calls, $0.0012`; what got no answer has no tokens and no price that anybody knows."""
+    costs = [call.cost_usd for call in calls if call.answer is not None]
+    said = f"{len(calls)} call{'' if len(calls) == 1 else 's'}"
+    if costs:
+        said += f", {price(None if None in costs else sum(cost for cost in costs if cost is not None))}"
+    return said if len(costs) == len(calls) else f"{said}, {len(calls) - len(costs)} without an answer"
+
+
 def _print_call(out: Console, call: LifeCall) -> None:
     source = "from the journal" if call.from_journal else f"{call.tries} tries" if (call.tries or 1) > 1 else ""
     print_heading(out, f"{call.step}: {call.purpose}", "  ".join(filter(None, [call.model, source])))
-    if call.messages is None:
+    if call.messages is None and call.outcome == "failed":
+        out.print(Text("(no try got an answer, so nothing is in the journal: the next run asks again)", "dim"))
+    elif call.messages is None:
         out.print(Text("(the journal no longer holds what was asked)", "dim"))
     else:
         print_messages(out, call.messages if call.purpose == "answer" else call.messages[-1:])
     if call.answer is None:
-        print_said(out, "no answer", call.error or "")
+        print_said(out, "refused" if call.outcome == "row_fatal" else "no answer", call.error or "")
     else:
         took = "" if call.latency_s is None else f", {call.latency_s:.1f} s"
         about = f"{call.input_tokens} tokens in, {call.output_tokens} out{took}, {price(call.cost_usd)}"

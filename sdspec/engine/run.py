@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
@@ -99,8 +100,7 @@ async def run_plan(
             rows_sha256 = committer.finish()
     observer.tick(tally, 0, time.monotonic() - began)
     status, why = runner.stopped or _ending(runner, plan)
-    missing = {_name(plan, item): count for item, count in runner.schedule.missing().items()}
-    return Summary(status, why, tally, missing, rows_sha256, time.monotonic() - began)
+    return Summary(status, why, tally, _missing(plan, runner), rows_sha256, time.monotonic() - began)
 
 
 async def _finished(runner: Runner) -> int:
@@ -119,8 +119,12 @@ def _ending(runner: Runner, plan: Plan) -> tuple[str, str]:
     return "short", f"{plan.max_attempts} rows were attempted, as many as workflow.max_attempts allows"
 
 
-def _name(plan: Plan, item: int) -> str:
-    return str(plan.items[item].values.get("seed", "all"))
+def _missing(plan: Plan, runner: Runner) -> dict[str, int]:
+    """Seed -> kept rows that are still wanted; a seed that is listed twice is one."""
+    found: Counter[str] = Counter()
+    for item, count in runner.schedule.missing().items():
+        found[str(plan.items[item].values.get("seed", "all"))] += count
+    return dict(found)
 
 
 def open_callers(plan: Plan, endpoints: Endpoints, journal: Journal, retry_errors: bool) -> dict[str, Caller]:

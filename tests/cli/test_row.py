@@ -6,7 +6,9 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from sdspec.api import Run
+from tests.engine.test_endpoints import run_on
 from tests.recipes import cli, run_spec, write_spec
+from tests.servers.openai import Behaviour, Fault, openai_server_in_thread
 
 
 def life(folder: Path, run: Run, row: str) -> dict[str, object]:
@@ -45,6 +47,25 @@ def test_a_rejected_row_with_its_re_asks(tmp_path: Path) -> None:
     text = cli(tmp_path, "row", "last", rejects[0]["_row_id"]).stdout
     assert "rejected at step generate: unparseable" in text
     assert "Your answer cannot be used." in text
+
+
+def test_a_call_that_was_refused_and_one_that_failed(tmp_path: Path) -> None:
+    """The refusal shows what was asked; the failed call says that the next run asks again; neither claims a price."""
+
+    def fault(prompt: str, attempt: int) -> Fault | None:
+        if "red, wild" in prompt:
+            return Fault(400, "content_filter", "this prompt was filtered")
+        return Fault(500, message="overheated") if "blue, wild" in prompt else None
+
+    with openai_server_in_thread(Behaviour(fault=fault, latency_s=0.005)) as server:
+        run = run_on(server, tmp_path, "engine.max_tries=2")
+    rejects = pq.read_table(run.path / "rejects.parquet").to_pylist()
+    rows = {reject["reason"]: reject["_row_id"] for reject in rejects}
+    refused, failed = (cli(tmp_path, "row", "last", rows[name]).stdout for name in ("content_filter", "server_error"))
+    assert "about red, wild" in refused and "[refused]\ncontent_filter: this prompt was filtered" in refused
+    assert "the next run asks again" in failed and "[no answer]\nserver_error: overheated" in failed
+    assert {"1 call, 1 without an answer"} == {text.splitlines()[-1] for text in (refused, failed)}
+    assert "no longer holds" not in refused + failed and "cost not known" not in refused + failed
 
 
 def test_a_row_that_a_check_refused_shows_the_verdict(tmp_path: Path) -> None:

@@ -99,6 +99,15 @@ def test_short_of_its_size_a_run_says_so(tmp_path: Path) -> None:
     assert sum(record["missing"].values()) == 49
 
 
+def test_seeds_that_lack_rows_are_named_up_to_a_hundred(tmp_path: Path) -> None:
+    """Ten thousand seeds without a row do not fill run.json: those that lack most are named, all are counted."""
+    seeds = [f"seed {n}" for n in range(150)]
+    spec = write_spec(tmp_path, {"template": {"seeds": seeds}, "workflow": {"size": 200, "max_attempts": 20}})
+    record = run_spec(spec, "workflow.dedup={kind: exact, columns: [answer]}", "template.fake.answer=always").record()
+    assert (100, 150) == (len(record["missing"]), record["missing_seeds"])
+    assert [2] * 49 == list(record["missing"].values())[:49]
+
+
 def test_only_what_changed_is_asked(tmp_path: Path) -> None:
     """Law 3: more seeds and a larger size ask only for new rows; another export or dedup asks for nothing."""
     spec = write_spec(tmp_path, {"workflow": {"size": None, "size_per_seed": 4}})
