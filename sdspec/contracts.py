@@ -235,7 +235,9 @@ class Limits(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     rpm: int | None = Field(default=None, ge=1, description="Requests per minute.")
-    concurrency: int | None = Field(default=None, ge=1, description="Requests in flight.")
+    itpm: int | None = Field(default=None, ge=1, description="Input tokens per minute, of all prompts together.")
+    otpm: int | None = Field(default=None, ge=1, description="Output tokens per minute, of all answers together.")
+    concurrency: int | None = Field(default=None, ge=1, description="Requests in flight, at most.")
 
 
 Transport = Callable[[HttpRequest, float], Awaitable[HttpResponse]]
@@ -281,6 +283,9 @@ class Provider(Part):
 
     free: ClassVar[bool] = False
     """True when calls cost nothing (embedded, fake)."""
+
+    slow_start: ClassVar[bool] = True
+    """False where it is known how many calls the endpoint takes: they all go out at once."""
 
     waits_for_surplus: ClassVar[bool] = True
     """False where calls still in flight when all wanted rows are kept are dropped: nobody has paid for them."""

@@ -19,6 +19,7 @@ from sdspec.calls import Answer, Ask
 from sdspec.contracts import Provider
 from sdspec.engine.controller import Closed, Controller
 from sdspec.engine.endpoints import Door
+from sdspec.engine.learned import Load
 from sdspec.errors import AuthExpired, BackPressure, CallError, Fatal, RowFatal, RunFatal, StoreError, Transient
 from sdspec.prices import Price
 from sdspec.store.journal import Journal
@@ -60,6 +61,8 @@ class Turn:
     """Awaited before anything is bought: returns when the row may buy."""
     wanted: Callable[[], bool]
     """False when the row has become needless, and nothing shall be sent for it."""
+    step: str = ""
+    """The step that asks; what its answers take in tokens is learned by it."""
 
 
 class Caller:
@@ -158,18 +161,20 @@ class Caller:
             done.exception()  # the rows that wait for it see it; without any, it is not worth a warning
 
     async def _buy(self, ask: Ask, turn: Turn) -> Bought:
-        tries = 0
+        tries, again = 0, False
+        load = Load.of(ask, turn.step)
         successes = self.controller.successes
         while True:
             pause_s = 0.0
             await self._door()
-            async with self.controller.slot(turn.priority):
+            async with self.controller.slot(turn.priority, load, again=again) as slot:
+                again = True
                 if not turn.wanted():
                     raise Closed
                 tries += 1
                 started = time.perf_counter()
                 try:
-                    answer = await self._once(ask)
+                    answer = await slot.charged(self._once(ask))
                 except RowFatal as refusal:
                     took_s = time.perf_counter() - started
                     self.controller.refused(refusal)
@@ -180,7 +185,7 @@ class Caller:
                 except BackPressure as pressure:
                     tries -= 1
                     took_s = time.perf_counter() - started
-                    self.controller.pressed(ask.key, pressure, took_s, pressure.retry_after_s)
+                    self.controller.pressed(ask.key, pressure, took_s, slot.among)
                 except Transient as failure:
                     self.controller.failed(ask.key, failure, time.perf_counter() - started)
                     answers_others = self.controller.successes > successes or self.controller.is_the_rows_fault(failure)

@@ -1,38 +1,34 @@
-"""Decides when a call may go out: slots by row order, requests per minute, a shared cool-down, outages.
+"""Decides when a call may go out: slots by row order, limits per minute, a shared cool-down, outages.
 
 One controller stands before each endpoint. Retries wait in the same queue as new calls. What fails is typed by the
 caller; here it only changes the pace:
 
-- back-pressure: everybody pauses for the same cool-down, and the limit goes down by 15 %, once per round trip;
-- success: the limit grows again by one call per round trip;
+- back-pressure and success: fewer or more in flight (pace.py);
+- requests per minute: asyncio-throttle, awaited by one dispatcher; tokens per minute: reserved and settled (quota.py);
 - nothing but failures: probe one call at a time, with longer and longer pauses, then give up (RunFatal).
 """
 
 from __future__ import annotations
 
 import asyncio
-import heapq
-import random
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from asyncio_throttle import Throttler  # type: ignore[attr-defined]  # its __init__ has no __all__
 
-from sdspec.errors import CallError, RunFatal
+from sdspec.contracts import Limits
+from sdspec.engine.learned import Load
+from sdspec.engine.pace import Pace
+from sdspec.engine.quota import Quota, Slot
+from sdspec.engine.waiting import Waiter, Waiting
+from sdspec.engine.windows import MINUTE_S
+from sdspec.errors import BackPressure, CallError, RunFatal
 
-DECREASE = 0.85
-"""Simulated against a capacity of 24: 20 to 21 stay in flight, where halving keeps 17 (design.md 2)."""
-RPM_SHARE = 0.985
-"""Of the allowed requests per minute; the server's window and ours do not begin together."""
 FIRST_PATIENCE_S = 10.0
 """How long an endpoint that has never answered is tried: a wrong URL should show in seconds."""
-FIRST_LATENCY_S = 0.2
-"""Taken for the round trip before there has been an answer."""
 ALIKE_REFUSALS = 12
 """So many refusals with one code and no answer yet: the request is wrong for every row."""
-LONGEST_PAUSE_S = 20.0
-"""Of our own; an endpoint's Retry-After may be longer."""
 FEW = 3
 """Calls that may fail at the same time without that being an outage."""
 PROBE_AFTER = 16
@@ -49,21 +45,22 @@ class Closed(Exception):
 class Controller:
     """The pace of one endpoint."""
 
-    def __init__(self, concurrency: int, rpm: int | None, outage_s: float) -> None:
-        self._most = concurrency
-        self._limit = float(concurrency)
-        self._throttle = Throttler(rate_limit=max(1, int(rpm * RPM_SHARE)), period=60) if rpm else None
-        self._one_at_a_time = asyncio.Lock()
+    def __init__(self, most: int, limits: Limits | None, outage_s: float, *, slow_start: bool = False) -> None:
+        limits, loop = limits or Limits(), asyncio.get_running_loop()
+        self._pace = Pace(most, slow_start=slow_start)
+        self._quota = Quota(limits, loop.time)
+        self._rpm = limits.rpm
+        self._throttle = Throttler(rate_limit=limits.rpm, period=MINUTE_S) if limits.rpm else None
+        self._dispatcher: asyncio.Task[None] | None = None
+        self._woken = asyncio.Event()
+        self._at_throttle = False
+        """The first call waits for the next request that the minute allows."""
+        self._short_of = ""
+        """The token limit that the first call waits for."""
         self._outage_s = outage_s
-        self._loop = asyncio.get_running_loop()
-        self._waiting: list[tuple[tuple[int, int], int, asyncio.Future[None]]] = []
+        self._loop = loop
+        self._waiting = Waiting()
         self._tickets = 0
-        self._cool_until = 0.0
-        self._lowered_at = 0.0
-        self._pressures = 0
-        """Round trips in a row that were turned away; each doubles the pause."""
-        self._latency_s: float | None = None
-        self._rpm = rpm
         self._last: CallError | None = None
         """What failed, or was turned away, since the last answer."""
         self._slowed: str | None = None
@@ -87,39 +84,42 @@ class Controller:
         """Answers received."""
 
     @asynccontextmanager
-    async def slot(self, priority: tuple[int, int]) -> AsyncIterator[None]:
-        """A place in flight, rows in order first; raises Closed when the run ends before there is one."""
+    async def slot(self, priority: tuple[int, int], load: Load, *, again: bool = False) -> AsyncIterator[Slot]:
+        """A place in flight, rows in order first; raises Closed when the run ends before there is one.
+
+        `again`: the call was turned away, or failed, before.
+        """
         self._tickets += 1
-        ticket = self._tickets
-        granted: asyncio.Future[None] = self._loop.create_future()
-        heapq.heappush(self._waiting, (priority, ticket, granted))
+        waiter = Waiter(priority, self._tickets, load, self._loop.create_future())
+        self._waiting.add(waiter, again=again)
         self._grant()
         try:
-            await granted
+            slot = await waiter.granted
         except asyncio.CancelledError:
-            if granted.done() and not granted.cancelled() and granted.exception() is None:
-                self._release()
+            if waiter.granted.done() and not waiter.granted.cancelled() and waiter.granted.exception() is None:
+                waiter.granted.result().give_back()
+                self._release(waiter.granted.result())
             raise
         try:
-            if self._throttle is not None:
-                async with self._one_at_a_time, self._throttle:
-                    pass
             if self._closed:
                 raise Closed
-            self._sent[ticket] = self._loop.time()
-            yield
+            self._sent[waiter.ticket] = self._loop.time()
+            yield slot
+        except Closed:
+            slot.give_back()
+            raise
         finally:
-            self._sent.pop(ticket, None)
-            self._release()
+            self._sent.pop(waiter.ticket, None)
+            self._release(slot)
 
     def close(self) -> None:
         """No further call goes out; those in flight stay."""
         self._closed = True
         self._closing.set()
-        for _, _, granted in self._waiting:
-            if not granted.done():
-                granted.set_exception(Closed())
-        self._waiting.clear()
+        if self._dispatcher is not None:
+            self._dispatcher.cancel()
+        for waiter in self._waiting.drain():
+            waiter.granted.set_exception(Closed())
 
     async def pause(self, pause_s: float) -> None:
         """Waits outside the queue; raises Closed when the run ends meanwhile."""
@@ -138,7 +138,7 @@ class Controller:
     def holds_back(self) -> str:
         """Why calls do not go out, or not as fast as they might, and for how long, for people; empty where they do."""
         now = self._loop.time()
-        wait_s, failing_s = self._cool_until - now, now - (self._failing_since or now)
+        wait_s, failing_s = self._pace.cool_until - now, now - (self._failing_since or now)
         if self._slowed is not None and wait_s > TELLING_S and self._waiting:
             return f"next calls in {wait_s:.0f} s: asked to slow down ({self._slowed})"
         if self._last is not None and failing_s > TELLING_S and not self._is_serving():
@@ -149,9 +149,9 @@ class Controller:
         if self._in_doubt and not self.proven:
             code, count = self._refusals.most_common(1)[0]
             return f"{count} requests refused ({code}), none answered: waiting for those in flight"
-        if self._rpm is not None and self.in_flight > len(self._sent):
-            return f"keeping to {self._rpm} requests a minute"
-        return ""
+        if self._at_throttle and self._rpm is not None:
+            return f"keeping to {self._rpm:,} requests a minute"
+        return f"keeping to {self._short_of}" if self._short_of and self._waiting else ""
 
     # ------------------------------------------------------------------------------------------- what was observed
 
@@ -159,40 +159,31 @@ class Controller:
         """An answer came."""
         self.successes += 1
         self._in_doubt = False
-        self._pressures = 0
-        self._latency_s = latency_s if self._latency_s is None else 0.9 * self._latency_s + 0.1 * latency_s
+        self._pace.answered(self._loop.time(), latency_s, self.in_flight)
         self._last = None
         self._failures = 0
         self._failing.clear()
         self._failing_since = None
         self._longest_failure_s = 0.0
-        self._limit = min(float(self._most), self._limit + 1.0 / self._limit)
 
-    def pressed(self, key: bytes, error: CallError, took_s: float, retry_after_s: float | None) -> None:
-        """The endpoint asked for less; raises RunFatal when it has done nothing else for too long."""
+    def pressed(self, key: bytes, error: BackPressure, took_s: float, among: int | None = None) -> None:
+        """The endpoint asked for less, of a call that went out as one of `among`.
+
+        Raises RunFatal when it has done nothing else for too long.
+        """
         now = self._loop.time()
-        round_trip = self._latency_s if self._latency_s is not None else FIRST_LATENCY_S
-        pause = 0.0
-        if retry_after_s is not None:
-            pause = retry_after_s
-        elif now - self._lowered_at > round_trip:
-            pause = min(LONGEST_PAUSE_S, random.uniform(0.5, 1.0) * round_trip * 2**self._pressures)
-        if now - self._lowered_at > round_trip:
-            self._lowered_at = now
-            self._pressures = min(self._pressures + 1, 10)
-            self._limit = max(1.0, self._limit * DECREASE)
-        self._cool_until = max(self._cool_until, now + pause)
+        self._pace.pressed(now, now - took_s, among or self.in_flight, error.retry_after_s)
         self._slowed = error.code
         self._last = error
         self._count(key, took_s)
-        self._end_when_out(error, self._outage_s + (retry_after_s or 0.0))
+        self._end_when_out(error, self._outage_s + (error.retry_after_s or 0.0))
 
     def failed(self, key: bytes, error: CallError, took_s: float) -> None:
         """A call failed in passing; raises RunFatal when nothing has succeeded for too long."""
         self._failures += 1
         if self._failures >= PROBE_AFTER:
             steps = min(self._failures - PROBE_AFTER, 5)
-            self._cool_until = max(self._cool_until, self._loop.time() + 0.25 * 2**steps)
+            self._pace.pause(self._loop.time() + 0.25 * 2**steps)
             self._slowed = None
         self._last = error
         self._count(key, took_s)
@@ -240,31 +231,68 @@ class Controller:
 
     # ---------------------------------------------------------------------------------------------------- slots
 
-    def _release(self) -> None:
+    def _release(self, slot: Slot) -> None:
+        slot.close()
         self.in_flight -= 1
         self._grant()
 
     def _grant(self) -> None:
+        """Calls that may go out do, in their order; with a limit of requests the dispatcher lets them out."""
         if self._closed:
             self.close()
-            return
-        if self._in_doubt and not self.proven:
-            return
-        wait = self._cool_until - self._loop.time()
-        if wait > 0:
-            self._wake_in(wait)
-            return
-        limit = 1 if self._failures >= PROBE_AFTER else max(1, int(self._limit))
-        while self._waiting and self.in_flight < limit:
-            _, _, granted = heapq.heappop(self._waiting)
-            if not granted.done():
-                self.in_flight += 1
-                granted.set_result(None)
+        elif self._throttle is None:
+            while self._may_go():
+                self._admit()
+        elif self._dispatcher is None or self._dispatcher.done():
+            if self._waiting:
+                self._dispatcher = self._loop.create_task(self._dispatch(self._throttle))
+        else:
+            self._woken.set()
+
+    async def _dispatch(self, throttle: Throttler) -> None:
+        """Lets calls out, one request of the minute for each, until none waits.
+
+        The request is taken from the minute when all else allows the call, and is lost where that has changed since.
+        """
+        while self._waiting:
+            self._woken.clear()
+            if not self._may_go():
+                await self._woken.wait()
+                continue
+            self._at_throttle = True
+            await throttle.acquire()  # type: ignore[no-untyped-call]  # it has no types
+            self._at_throttle = False
+            if self._may_go():
+                self._admit()
+
+    def _admit(self) -> None:
+        waiter = self._waiting.pop()
+        self.in_flight += 1
+        waiter.granted.set_result(self._quota.take(waiter.load, self.in_flight))
+
+    def _may_go(self) -> bool:
+        """True when the first call that waits may go out; otherwise what it waits for wakes this up."""
+        first = self._waiting.first()
+        if first is None or (self._in_doubt and not self.proven):
+            return False
+        if (wait_s := self._pace.cool_until - self._loop.time()) > 0:
+            self._wake_in(wait_s)
+            return False
+        if self.in_flight >= (1 if self._failures >= PROBE_AFTER else self._pace.limit):
+            return False
+        tokens_s, self._short_of = self._quota.wait_s(first.load)
+        if tokens_s is not None and tokens_s > 0:
+            self._wake_in(tokens_s)
+        return not self._short_of
 
     def _wake_in(self, wait_s: float) -> None:
-        if self._waiting and (self._wake is None or self._wake.cancelled() or self._wake.when() <= self._loop.time()):
-            self._wake = self._loop.call_later(wait_s + 0.001, self._woken)
+        at = self._loop.time() + wait_s + 0.001
+        if self._wake is not None:
+            if self._loop.time() < self._wake.when() <= at:
+                return
+            self._wake.cancel()
+        self._wake = self._loop.call_at(at, self._woke)
 
-    def _woken(self) -> None:
+    def _woke(self) -> None:
         self._wake = None
         self._grant()

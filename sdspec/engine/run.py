@@ -136,7 +136,9 @@ def open_callers(plan: Plan, endpoints: Endpoints, journal: Journal, retry_error
         if model.provider_name not in controllers:
             limits: Limits = model.provider.limits
             most = min(plan.engine.concurrency, limits.concurrency or plan.engine.concurrency)
-            controllers[model.provider_name] = Controller(most, limits.rpm, plan.engine.outage_s)
+            controllers[model.provider_name] = Controller(
+                most, limits, plan.engine.outage_s, slow_start=model.provider.slow_start
+            )
         price = price_of(model.provider.price_id(model.call.known_as))
         callers[name] = Caller(
             model.provider, endpoints.opener(model), controllers[model.provider_name], journal, settings, price

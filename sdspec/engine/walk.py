@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from sdspec.calls import Answer, Ask
@@ -87,7 +87,7 @@ class WalkContext(StepContext):
         caller = self._services.callers[self.step.part.asks() or ""]
         row.notes.setdefault("calls", []).append(ask.key.hex())
         try:
-            bought = await caller.ask(ask, self._turn)
+            bought = await caller.ask(ask, replace(self._turn, step=self.name))
         except SharedFailure:
             raise
         except Transient as failure:

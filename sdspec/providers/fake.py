@@ -27,6 +27,7 @@ class Fake(Provider):
     sampling: ClassVar[frozenset[str]] = frozenset({"temperature", "top_p", "top_k", "max_tokens", "stop"})
     reads_hints: ClassVar[bool] = True
     free: ClassVar[bool] = True
+    slow_start: ClassVar[bool] = False
     does_not_decide: ClassVar[frozenset[str]] = frozenset(
         {"limits", "latency_s", "latency_sigma", "p429", "retry_after_s", "p500", "ptimeout", "pmalformed", "down"}
         | {"limit", "request_log"}

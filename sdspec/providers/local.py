@@ -37,6 +37,7 @@ class Local(Provider):
     sampling: ClassVar[frozenset[str]] = frozenset({"temperature", "top_p", "top_k", "max_tokens", "stop"})
     model_settings: ClassVar[frozenset[str]] = frozenset({"path"})
     free: ClassVar[bool] = True
+    slow_start: ClassVar[bool] = False
     waits_for_surplus: ClassVar[bool] = False
     does_not_decide: ClassVar[frozenset[str]] = frozenset({"limits", "slots", "threads"})
 

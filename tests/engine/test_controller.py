@@ -6,10 +6,16 @@ from contextlib import contextmanager
 
 import pytest
 
+from sdspec.contracts import Limits
 from sdspec.engine.controller import Controller
+from sdspec.engine.learned import Load
 from sdspec.errors import BackPressure, RowFatal, Transient
 
-SLOW_DOWN = BackPressure("rate_limited", "slow down", status=429)
+LOAD = Load("m", "generate", 400, 1, 100)
+
+
+def slow_down(retry_after_s: float | None = None) -> BackPressure:
+    return BackPressure("rate_limited", "slow down", status=429, retry_after_s=retry_after_s)
 
 
 @contextmanager
@@ -17,13 +23,19 @@ def waiting_calls(controller: Controller, count: int) -> Iterator[list[asyncio.T
     """So many calls that wait for a slot, and keep it for good."""
 
     async def call(number: int) -> None:
-        async with controller.slot((number, 0)):
+        async with controller.slot((number, 0), LOAD):
             await asyncio.Event().wait()
 
     tasks = [asyncio.create_task(call(number)) for number in range(count)]
     yield tasks
     for task in tasks:
         task.cancel()
+
+
+async def settled() -> None:
+    """Whatever can go on without time has gone on."""
+    for _ in range(10):
+        await asyncio.sleep(0)
 
 
 def later(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
@@ -38,7 +50,7 @@ async def test_a_long_retry_after_is_told() -> None:
     controller = Controller(4, None, 300.0)
     controller.succeeded(0.1)
     assert controller.holds_back() == ""
-    controller.pressed(b"a", SLOW_DOWN, 0.1, 60.0)
+    controller.pressed(b"a", slow_down(60.0), 0.1)
     assert controller.holds_back() == ""  # nobody wants to call
     with waiting_calls(controller, 2):
         await asyncio.sleep(0)
@@ -50,7 +62,7 @@ async def test_a_long_retry_after_is_told() -> None:
 async def test_short_pauses_are_not_worth_a_word() -> None:
     """A cool-down of a second is the daily round of a busy endpoint."""
     controller = Controller(4, None, 300.0)
-    controller.pressed(b"a", SLOW_DOWN, 0.1, 1.0)
+    controller.pressed(b"a", slow_down(1.0), 0.1)
     with waiting_calls(controller, 2):
         await asyncio.sleep(0)
         assert controller.holds_back() == ""
@@ -95,8 +107,9 @@ async def test_a_doubt_is_told() -> None:
 
 
 async def test_a_limit_of_requests_is_told() -> None:
-    """Calls that hold a slot and wait for the next minute are not in flight."""
-    controller = Controller(8, 2, 300.0)
+    """Calls that wait for the next minute hold no slot, and are not in flight."""
+    controller = Controller(8, Limits(rpm=2), 300.0)
     with waiting_calls(controller, 8):
-        await asyncio.sleep(0)
+        await settled()
         assert controller.holds_back() == "keeping to 2 requests a minute"
+        assert (controller.out, controller.in_flight) == (2, 2)

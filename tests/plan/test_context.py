@@ -52,6 +52,15 @@ def test_a_long_seed_is_blamed_where_it_stands(tmp_path: Path) -> None:
     assert problem.endswith("Shorten it, or raise provider.context.")
 
 
+def test_a_prompt_beyond_the_tokens_of_a_minute_is_a_problem(tmp_path: Path) -> None:
+    """No minute would ever have room for it; the limit is named where it is set, once."""
+    long = {"template": {"seeds": ["red", LONG, LONG + "again"]}}
+    (problem,) = problems(tmp_path, long, ["provider=fake", "provider.limits.itpm=2000"])
+    assert problem.startswith("override 'provider.limits.itpm=2000': provider.limits.itpm: 2,000, and a prompt has at")
+    assert problem.endswith("tokens: no minute has room for it. Raise it, or shorten the prompt.")
+    assert [] == problems(tmp_path, long, ["provider=fake", "provider.limits.itpm=20000"])
+
+
 def test_a_long_seed_of_a_file_is_named_by_its_line(tmp_path: Path) -> None:
     """`seeds.txt:2`"""
     (tmp_path / "seeds.txt").write_text(f"red\n{LONG}\n")

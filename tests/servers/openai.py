@@ -25,6 +25,7 @@ import orjson
 
 from sdspec.faking.invent import invent, sentence
 from tests.servers.http import Reply, Request, running, serving
+from tests.servers.meter import NO_LIMITS, Busy, Meter, MinuteLimits
 
 ROLES = ("system", "developer", "user", "assistant", "tool")
 CHARS_PER_TOKEN = 4
@@ -63,7 +64,13 @@ class Behaviour:
     pdrop: float = 0.0
     retry_after: str | None = None
     limit: int | None = None
-    """429 for more requests in flight than this."""
+    """429 for more requests in flight than this; at once, and those are not in flight."""
+    limit_then: tuple[tuple[int, int], ...] = ()
+    """(answers given, limit): after so many answers the limit is another one."""
+    refusal_s: float = 0.0
+    """Seconds that it takes to refuse what is beyond a limit."""
+    minute: MinuteLimits = NO_LIMITS
+    """429 for more requests or tokens than this in any 60 s."""
     api_key: str | None = None
     models: tuple[str, ...] | None = None
     """Other models are unknown; None knows all."""
@@ -92,6 +99,8 @@ class OpenAIServer:
         self.headers: deque[dict[str, str]] = deque(maxlen=1000)
         self.in_flight = 0
         self.peak_in_flight = 0
+        self.meter = Meter(behaviour.minute)
+        self.busy = Busy()
         self._rng = random.Random(behaviour.seed)
 
     @property
@@ -104,6 +113,7 @@ class OpenAIServer:
         for seen in (self.asked, self.statuses, self.bodies, self.headers, self.next):
             seen.clear()
         self.peak_in_flight = self.in_flight
+        self.meter, self.busy = Meter(self.behaviour.minute), Busy()
 
     async def handle(self, request: Request) -> Reply:
         """The reply to one request."""
@@ -128,10 +138,15 @@ class OpenAIServer:
             "statuses": {str(status): count for status, count in self.statuses.items()},
             "in_flight": self.in_flight,
             "peak_in_flight": self.peak_in_flight,
+            "mean_in_flight": self.busy.mean(),
+            "busy_s": self.busy.last - self.busy.first,
+            "meter": self.meter.stats(),
         }
 
     async def _counted(self, request: Request) -> Reply:
-        self.in_flight += 1
+        if (limit := self._limit()) is not None and self.in_flight >= limit:
+            return await self._beyond(request)
+        self._busy_with(1)
         self.peak_in_flight = max(self.peak_in_flight, self.in_flight)
         status = 0
         try:
@@ -139,8 +154,29 @@ class OpenAIServer:
             status = 0 if reply.drop or reply.cut is not None else reply.status
             return reply
         finally:
-            self.in_flight -= 1
+            self._busy_with(-1)
             self.statuses[status] += 1
+
+    def _busy_with(self, change: int) -> None:
+        self.busy.change(self.in_flight)
+        self.in_flight += change
+
+    def _limit(self) -> int | None:
+        given = self.statuses[200]
+        return next((limit for after, limit in reversed(self.behaviour.limit_then) if given >= after), None) or (
+            self.behaviour.limit
+        )
+
+    async def _beyond(self, request: Request) -> Reply:
+        """Refuses a request that is beyond a limit; it is not in flight."""
+        self.asked[str(orjson.loads(request.body)["messages"][-1]["content"])] += 1
+        self.statuses[429] += 1
+        await asyncio.sleep(self.behaviour.refusal_s)
+        return _failed(self._slow_down("requests"))
+
+    def _slow_down(self, what: str) -> Fault:
+        wait = {"retry-after": self.behaviour.retry_after} if self.behaviour.retry_after is not None else {}
+        return Fault(429, "rate_limit_exceeded", f"Rate limit reached for {what}", wait)
 
     async def _replied(self, request: Request) -> Reply:
         try:
@@ -151,6 +187,8 @@ class OpenAIServer:
         self.asked[prompt] += 1
         self.bodies.append(body)
         self.headers.append(dict(request.headers))
+        if beyond := self.meter.arrived(_prompt_tokens(body)):
+            return _failed(self._slow_down(beyond))
         fault = self._fault(prompt)
         await asyncio.sleep(self._latency_s())
         if fault and fault.hang:
@@ -168,13 +206,9 @@ class OpenAIServer:
             return self.next.popleft()
         if behaviour.fault and (planned := behaviour.fault(prompt, self.asked[prompt])):
             return planned
-        wait = {"retry-after": behaviour.retry_after} if behaviour.retry_after is not None else {}
-        slow_down = Fault(429, "rate_limit_exceeded", "Rate limit reached for requests", wait)
-        if behaviour.limit is not None and self.in_flight > behaviour.limit:
-            return slow_down
         drawn = self._rng.random()
         if drawn < (edge := behaviour.p429):
-            return slow_down
+            return self._slow_down("requests")
         if drawn < (edge := edge + behaviour.p500):
             return Fault(500)
         return Fault(drop=True) if drawn < edge + behaviour.pdrop else None
@@ -210,6 +244,7 @@ class OpenAIServer:
         if len(text) > room * CHARS_PER_TOKEN:
             text, finish = text[: room * CHARS_PER_TOKEN], "length"
         spoken = -(-len(text) // CHARS_PER_TOKEN)
+        self.meter.answered(spoken)
         message = {"role": "assistant", "content": text, "refusal": None, **(fault.message_fields or {})}
         usage = {"prompt_tokens": asked, "completion_tokens": spoken, "total_tokens": asked + spoken}
         return orjson.dumps(
@@ -274,12 +309,22 @@ def openai_server_in_thread(behaviour: Behaviour = Behaviour(), port: int = 0) -
         yield server
 
 
+def _pair(text: str) -> tuple[int, int]:
+    after, _, limit = text.partition(":")
+    return int(after), int(limit)
+
+
 async def _main() -> None:
     parser = argparse.ArgumentParser(description="An OpenAI-compatible server on loopback, for tests.")
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--latency", type=float, default=0.0, help="median seconds of an answer")
     parser.add_argument("--sigma", type=float, default=0.0, help="spread of the latency (log-normal)")
     parser.add_argument("--limit", type=int, help="429 above this many requests in flight")
+    parser.add_argument("--limit-then", type=_pair, action="append", default=[], help="ANSWERS:LIMIT from then on")
+    parser.add_argument("--refusal", type=float, default=0.0, help="seconds of a 429")
+    parser.add_argument("--rpm", type=int, help="429 above this many requests in any 60 s")
+    parser.add_argument("--itpm", type=int, help="the same for input tokens")
+    parser.add_argument("--otpm", type=int, help="the same for output tokens")
     parser.add_argument("--p429", type=float, default=0.0)
     parser.add_argument("--p500", type=float, default=0.0)
     parser.add_argument("--pdrop", type=float, default=0.0)
@@ -291,6 +336,9 @@ async def _main() -> None:
         latency_s=said.latency,
         latency_sigma=said.sigma,
         limit=said.limit,
+        limit_then=tuple(said.limit_then),
+        refusal_s=said.refusal,
+        minute=MinuteLimits(said.rpm, said.itpm, said.otpm),
         p429=said.p429,
         p500=said.p500,
         pdrop=said.pdrop,

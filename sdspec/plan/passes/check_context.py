@@ -86,7 +86,7 @@ def _check_prompts(draft: Draft, before: list[Step], part: Generate, room: int) 
     wrong: dict[tuple[Key, str], _Prompt] = {}
     tight: list[_Prompt] = []
     longest = 0
-    for position, row in enumerate(islice(_rows(draft, before), LOOKED_AT)):
+    for position, row in enumerate(islice(longest_rows(draft, before), LOOKED_AT)):
         if position == FIRST and longest < room / 2:
             break
         try:
@@ -107,7 +107,7 @@ def _check_prompts(draft: Draft, before: list[Step], part: Generate, room: int) 
         _note(draft, model, room, max(tight, key=lambda prompt: prompt.likely))
 
 
-def _rows(draft: Draft, before: list[Step]) -> Iterator[Row]:
+def longest_rows(draft: Draft, before: list[Step]) -> Iterator[Row]:
     """Rows as they reach the model, of the longest items first."""
     config = draft.spec.config
     longest = sorted(

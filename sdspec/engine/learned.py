@@ -1,0 +1,87 @@
+"""What calls take in tokens, learned from the endpoint's own answers: by model from bytes, by step and model in output.
+
+Before there are answers enough a prompt is taken for dense text and its answer for as long as it may become: the first
+calls of a run are then few where a limit is low, and never too many.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+from sdspec.calls import Answer, Ask
+from sdspec.engine.windows import Guess
+
+ENOUGH = 8
+"""Answers before their mean is believed."""
+MEMORY = 200
+"""Answers that count: a run whose prompts change in its course is followed."""
+FIRST_BYTES_PER_TOKEN = 2.5
+"""Code in small pieces; prose has 4 to 5 (plan/estimate.py)."""
+FRAMING_TOKENS = 16
+"""A chat template puts some tokens around each message."""
+LONGEST_ANSWER = 2048
+"""Taken for an answer without max_tokens until some have come."""
+
+
+@dataclass(slots=True)
+class Mean:
+    """Mean and variance of the newest MEMORY numbers or so."""
+
+    count: int = 0
+    mean: float = 0.0
+    variance: float = 0.0
+
+    def add(self, number: float) -> None:
+        """The number counts with the others."""
+        self.count += 1
+        share = 1 / min(self.count, MEMORY)
+        off = number - self.mean
+        self.mean += share * off
+        self.variance = (1 - share) * (self.variance + share * off * off)
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What of a call says how many tokens it will take."""
+
+    model: str
+    step: str
+    prompt_bytes: int
+    messages: int
+    max_tokens: int | None
+
+    @classmethod
+    def of(cls, ask: Ask, step: str) -> Load:
+        """The load of an ask of this step."""
+        size = sum(len(message["content"].encode(errors="replace")) for message in ask.messages)
+        return cls(ask.model.id, step, size, len(ask.messages), ask.model.max_tokens)
+
+
+@dataclass(slots=True)
+class Learned:
+    """Guesses that become better with each answer."""
+
+    _per_byte: defaultdict[str, Mean] = field(default_factory=lambda: defaultdict(Mean))
+    _output: defaultdict[tuple[str, str], Mean] = field(default_factory=lambda: defaultdict(Mean))
+
+    def input(self, load: Load) -> Guess:
+        """Tokens of the prompt."""
+        seen = self._per_byte[load.model]
+        if seen.count < ENOUGH:
+            return Guess(load.prompt_bytes / FIRST_BYTES_PER_TOKEN + FRAMING_TOKENS * load.messages)
+        return Guess(load.prompt_bytes * seen.mean, load.prompt_bytes**2 * seen.variance)
+
+    def output(self, load: Load) -> Guess:
+        """Tokens of the answer."""
+        seen = self._output[load.model, load.step]
+        if seen.count < ENOUGH:
+            return Guess(load.max_tokens or LONGEST_ANSWER)
+        return Guess(seen.mean, seen.variance)
+
+    def saw(self, load: Load, answer: Answer) -> None:
+        """An answer came; where an endpoint tells no tokens there is nothing to learn."""
+        if answer.input_tokens:
+            self._per_byte[load.model].add(answer.input_tokens / max(1, load.prompt_bytes))
+        if answer.output_tokens:
+            self._output[load.model, load.step].add(answer.output_tokens)
