@@ -27,7 +27,15 @@ _CONTEXT = frozenset({"context_length_exceeded", "exceed_context_size_error", "s
 _MODEL = frozenset({"model_not_found", "ModelNotFound", "DeploymentNotFound"})
 _QUOTA = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "insufficient_credits"})
 
-_CONTEXT_WORDS = ("maximum context length", "context length exceeded", "exceeds the available context size")
+OVERLOADED = 529
+"""Anthropic's own status for a service that has no capacity just now."""
+
+_CONTEXT_WORDS = (
+    "maximum context length",
+    "context length exceeded",
+    "exceeds the available context size",
+    "prompt is too long",
+)
 _QUOTA_WORDS = ("credit balance is too low",)
 _NEVER_FITS = "request too large"
 """OpenAI's 429 for one request above the whole per-minute allowance: waiting never helps."""
@@ -90,7 +98,7 @@ def failure(response: HttpResponse) -> CallError:
         return Fatal("unknown_model", message, status=status)
     if 300 <= status < 400 or status == 405:
         return Fatal("not_an_endpoint", _redirected(response, message), status=status)
-    if status == 429 and not lower.startswith(_NEVER_FITS):
+    if status == OVERLOADED or (status == 429 and not lower.startswith(_NEVER_FITS)):
         wait = retry_after_s(response.headers)
         return BackPressure("rate_limited", message, status=status, retry_after_s=wait)
     if codes & _CONTENT_FILTER:

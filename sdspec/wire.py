@@ -24,6 +24,15 @@ SCHEMA_NAME = "answer"
 """The name that the OpenAI format wants every response schema to have."""
 
 
+NOTES = ("json_mode", "fake_stream")
+"""What litellm's transforms say to its client among the parameters, and no provider must see: that the schema became a
+tool (see `_transformed`), and that there is no streaming with it."""
+
+
+TAKEN_FOR_GRANTED: Mapping[str, Mapping[str, Any]] = {"groq": {"service_tier": None}}
+"""What litellm's transforms for a provider stumble over where an answer leaves it out, as gateways do."""
+
+
 class _NoLog:
     """Stands where litellm's transforms expect a logger of calls."""
 
@@ -36,7 +45,7 @@ class _NoLog:
 
 def warm() -> None:
     """litellm is being imported in a thread, so that the first request need not wait for it."""
-    threading.Thread(target=_litellm, name="import litellm", daemon=True).start()
+    threading.Thread(target=library, name="import litellm", daemon=True).start()
 
 
 def request(
@@ -52,22 +61,24 @@ def request(
 
     `extra` goes into the body as it stands (`top_k`, `seed`: what litellm does not map for this provider).
     """
-    config = _config(provider, ask.model.id)
+    config = config_of(provider, ask.model.id)
     model, key = ask.model.id, secret or None
     messages: list[Any] = [dict(message) for message in ask.messages]
     known = {"api_base": base_url, "custom_llm_provider": provider}
     try:
-        params = config.map_openai_params(_settings(ask, structured), {}, model, False)
+        params = config.map_openai_params(settings(ask, structured), {}, model, False)
+        for note in NOTES:
+            params.pop(note, None)
         headers = config.validate_environment({}, model, messages, params, known, key, base_url)
         url = config.get_complete_url(base_url, key, model, params, known)
         body = config.transform_request(model, messages, params | dict(extra or {}), known, headers)
         headers, signed = config.sign_request(headers, params, body, url, key, model)
-    except _litellm().UnsupportedParamsError as error:
-        raise Fatal("unsupported_setting", _unsupported(error)) from error
+    except library().UnsupportedParamsError as error:
+        raise Fatal("unsupported_setting", unsupported(error)) from error
     return HttpRequest(url=url, headers=headers, body=signed or orjson.dumps(body))
 
 
-def _unsupported(error: Exception) -> str:
+def unsupported(error: Exception) -> str:
     """What litellm says of a setting that a model does not take, with our advice in the place of its own."""
     said = str(error).removeprefix("litellm.UnsupportedParamsError: ").partition(" To drop unsupported")[0]
     return f"{said} Leave the setting out, e.g. model.temperature=null"
@@ -87,9 +98,9 @@ def converse(ask: Ask, model: str, extra: Mapping[str, Any]) -> bytes:
     `extra` are Converse's own settings as litellm names them, e.g. {"top_k": 40, "guardrailConfig": {...}}.
     """
     try:
-        frame = _converse_frame(model, orjson.dumps([_settings(ask, structured=True), extra]))
-    except _litellm().UnsupportedParamsError as error:
-        raise Fatal("unsupported_setting", _unsupported(error)) from error
+        frame = _converse_frame(model, orjson.dumps([settings(ask, structured=True), extra]))
+    except library().UnsupportedParamsError as error:
+        raise Fatal("unsupported_setting", unsupported(error)) from error
     return orjson.dumps({**_converse_messages(ask, guarded="guardrailConfig" in frame), **frame})
 
 
@@ -117,7 +128,7 @@ def classify(provider: str, ask: Ask, response: HttpResponse) -> CallError:
     if error.code not in ("bad_request", "server_error"):
         return error
     checks = importlib.import_module("litellm.litellm_core_utils.exception_mapping_utils").ExceptionCheckers
-    known = _config(provider, ask.model.id).get_error_class(error.message, response.status, dict(response.headers))
+    known = config_of(provider, ask.model.id).get_error_class(error.message, response.status, dict(response.headers))
     text = getattr(known, "message", "") or error.message
     if checks.is_error_str_context_window_exceeded(text):
         return RowFatal("context_too_long", error.message, status=response.status)
@@ -129,10 +140,12 @@ def classify(provider: str, ask: Ask, response: HttpResponse) -> CallError:
 def _answer(provider: str, ask: Ask, response: HttpResponse) -> Answer:
     if not 200 <= response.status < 300:
         raise classify(provider, ask, response)
-    config = _config(provider, ask.model.id)
-    if _speaks_openai(config):
-        openai_format.success(response)
-    reply = _transformed(config, ask, response)
+    config = config_of(provider, ask.model.id)
+    if _is_openais(config):
+        body = openai_format.success(response)
+        if more := TAKEN_FOR_GRANTED.get(provider):
+            response = HttpResponse(response.status, response.headers, orjson.dumps({**more, **body}))
+    reply = _transformed(config, ask, response, json_mode=ask.schema is not None)
     choice = reply.choices[0]
     message = choice.message
     refusal = getattr(message, "refusal", None) or (message.provider_specific_fields or {}).get("refusal")
@@ -177,11 +190,16 @@ def _unwrapped(arguments: str, ask: Ask) -> str:
     return orjson.dumps(said["properties"]).decode() if wrapped else arguments
 
 
-def _transformed(config: Any, ask: Ask, response: HttpResponse, model: str | None = None) -> Any:
-    """litellm's ModelResponse; a 2xx body that litellm cannot read is a garbled one."""
+def _transformed(
+    config: Any, ask: Ask, response: HttpResponse, model: str | None = None, *, json_mode: bool = False
+) -> Any:
+    """litellm's ModelResponse; a 2xx body that litellm cannot read is a garbled one.
+
+    `json_mode`: where litellm made a tool of the schema, the answer is what that was called with.
+    """
     import httpx
 
-    litellm = _litellm()
+    litellm = library()
     raw = httpx.Response(response.status, headers=dict(response.headers), content=response.body)
     messages: list[Any] = list(ask.messages)
     unreadable = (litellm.exceptions.OpenAIError, _error_class(), ValueError, LookupError, TypeError, AttributeError)
@@ -196,12 +214,14 @@ def _transformed(config: Any, ask: Ask, response: HttpResponse, model: str | Non
             optional_params={},
             litellm_params={},
             encoding=None,
+            json_mode=json_mode,
         )
     except unreadable as error:
         raise Transient("garbled", f"the body cannot be read: {error}", status=response.status) from error
 
 
-def _settings(ask: Ask, structured: bool) -> dict[str, Any]:
+def settings(ask: Ask, structured: bool) -> dict[str, Any]:
+    """What is set of an ask, as the OpenAI format names it."""
     model = ask.model
     settings: dict[str, Any] = {
         "temperature": model.temperature,
@@ -216,7 +236,8 @@ def _settings(ask: Ask, structured: bool) -> dict[str, Any]:
 
 
 @cache
-def _litellm() -> Any:
+def library() -> Any:
+    """litellm, imported with all that it does by itself switched off."""
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # else it downloads a price map when imported
     os.environ.setdefault("LITELLM_MODE", "PRODUCTION")  # else it loads ./.env into the environment when imported
     for name in ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy"):
@@ -230,9 +251,9 @@ def _litellm() -> Any:
 
 
 @cache
-def _config(provider: str, model: str) -> Any:
+def config_of(provider: str, model: str) -> Any:
     """litellm's transforms for a model; looked up once for each."""
-    _litellm()
+    library()
     kinds = importlib.import_module("litellm.types.utils").LlmProviders
     lookup = importlib.import_module("litellm.utils").ProviderConfigManager
     config = lookup.get_provider_chat_config(model, kinds(provider))
@@ -243,7 +264,7 @@ def _config(provider: str, model: str) -> Any:
 
 @cache
 def _converse_config() -> Any:
-    return _litellm().AmazonConverseConfig()
+    return library().AmazonConverseConfig()
 
 
 @cache
@@ -258,6 +279,20 @@ def _error_class() -> type[Exception]:
     return error
 
 
-def _speaks_openai(config: Any) -> bool:
+def providers() -> list[str]:
+    """The names of the providers that litellm has."""
+    library()
+    return [kind.value for kind in importlib.import_module("litellm.types.utils").LlmProviders]
+
+
+def speaks_openai(provider: str, model: str) -> bool:
+    """True where a model is asked in OpenAI's format, or nearly; False also where litellm does not say."""
+    try:
+        return _is_openais(config_of(provider, model))
+    except Fatal:
+        return False
+
+
+def _is_openais(config: Any) -> bool:
     openai = importlib.import_module("litellm.llms.openai.chat.gpt_transformation").OpenAIGPTConfig
     return isinstance(config, openai)

@@ -69,7 +69,7 @@ VLLM_TOO_LONG = {"object": "error", "message": "This model's maximum context len
             "server_error",
         ),
         (504, b"<html>", Transient, "timeout"),
-        (529, {"error": "overloaded"}, Transient, "server_error"),
+        (529, {"error": "overloaded"}, BackPressure, "rate_limited"),
         (200, {"error": {"code": 502, "message": "upstream"}}, Transient, "server_error"),
         (200, {"error": {"code": 429, "message": "slow down"}}, BackPressure, "rate_limited"),
         (200, {"error": "something"}, Transient, "server_error"),
