@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from sdspec.contracts import Dataset
+from sdspec.dataset import Dataset
 from sdspec.errors import Problem, SpecError, StoreError
 from sdspec.plan.plan import Export, Plan, kind_of
 from sdspec.prompts import TextError

@@ -11,7 +11,8 @@ import pkgutil
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 
-from sdspec.contracts import Block, Check, Dedup, Exporter, Packer, Parser, Part, Provider
+from sdspec.contracts import Block, Check, Dedup, Parser, Part, Provider
+from sdspec.dataset import Exporter, Packer
 
 SHELVES: dict[str, type[Part]] = {
     "providers": Provider,

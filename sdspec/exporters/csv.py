@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import orjson
 
-from sdspec.contracts import Exporter
+from sdspec.dataset import Exporter
 from sdspec.store.disk import whole
 
 if TYPE_CHECKING:

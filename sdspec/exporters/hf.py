@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from sdspec.contracts import Exporter
+from sdspec.dataset import Exporter
 from sdspec.errors import StoreError
 from sdspec.store.disk import whole_folder
 

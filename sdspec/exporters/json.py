@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from sdspec.contracts import Exporter
+from sdspec.dataset import Exporter
 from sdspec.exporters.jsonl import json_lines
 from sdspec.store.disk import whole
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from sdspec.contracts import Exporter
+from sdspec.dataset import Exporter
 from sdspec.store.disk import whole
 
 if TYPE_CHECKING:

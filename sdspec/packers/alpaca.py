@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
-from sdspec.contracts import Dataset, Packer
+from sdspec.dataset import Dataset, Packer
 from sdspec.packers.prompt_completion import problems_of, rendered, text_or_column
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
-from sdspec.contracts import Dataset
+from sdspec.dataset import Dataset
 from sdspec.packers.prompt_completion import PromptCompletion, problems_of, rendered
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
-from sdspec.contracts import Dataset, Packer
+from sdspec.dataset import Dataset, Packer
 from sdspec.prompts import compile_text, text_problems
 from sdspec.store.jsontext import json_text
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
-from sdspec.contracts import Dataset, Packer
+from sdspec.dataset import Dataset, Packer
 from sdspec.errors import did_you_mean
 from sdspec.store.columns import LINEAGE
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sdspec.contracts import Dataset
+from sdspec.dataset import Dataset
 from sdspec.packers.messages import Messages
 
 _FROM = {"system": "system", "user": "human", "assistant": "gpt"}

@@ -8,7 +8,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from sdspec.contracts import Check, Dataset, Dedup, Parser, Part, Provider
+from sdspec.contracts import Check, Dedup, Parser, Part, Provider
+from sdspec.dataset import Dataset
 from sdspec.errors import Problem, did_you_mean
 from sdspec.plan.plan import Export, Item, Model, Step
 from sdspec.registry import SHELVES, find, kinds

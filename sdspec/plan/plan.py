@@ -9,7 +9,8 @@ from itertools import zip_longest
 from typing import Any
 
 from sdspec.calls import ModelCall
-from sdspec.contracts import Block, Check, Dedup, Exporter, Packer, Part, Provider
+from sdspec.contracts import Block, Check, Dedup, Part, Provider
+from sdspec.dataset import Exporter, Packer
 from sdspec.spec.models import EngineSpec
 from sdspec.spec.spec import Spec
 

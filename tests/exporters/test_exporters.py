@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sdspec.contracts import Dataset, Exporter, Packer
+from sdspec.dataset import Dataset, Exporter, Packer
 from sdspec.errors import StoreError
 from sdspec.exporters.csv import Csv
 from sdspec.exporters.hf import Hf

@@ -43,7 +43,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "pyarrow": (
         "sdspec.api",
         "sdspec.catalog",
-        "sdspec.contracts",
+        "sdspec.dataset",
         "sdspec.exporting",
         "sdspec.exporters",
         "sdspec.store",

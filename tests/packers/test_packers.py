@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from sdspec.contracts import Dataset
+from sdspec.dataset import Dataset
 from sdspec.packers.alpaca import Alpaca
 from sdspec.packers.messages import Messages
 from sdspec.packers.prompt_completion import PromptCompletion

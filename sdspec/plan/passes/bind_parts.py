@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import cast
 
-from sdspec.contracts import Check, Dedup, Exporter, Packer, Parser, Provider
+from sdspec.contracts import Check, Dedup, Parser, Provider
+from sdspec.dataset import Exporter, Packer
 from sdspec.errors import did_you_mean
 from sdspec.plan.draft import Draft
 from sdspec.plan.plan import Export
