@@ -153,10 +153,12 @@ def lines(rows: int, stand: Stand, found: Found, calm_hash: str | None) -> Itera
     yield "rows lost", str(lost), "0"
     yield "answers delivered", str(sum(books.delivered.values())), ""
     yield "answers in the journal", str(found.answers), str(len(books.delivered))
-    at_risk = found.killed_with or 0
-    yield "delivered answers asked for again", str(books.asked_again), f"0..{LANES}" if found.killed_with else "0"
-    if found.killed_with is not None:
-        yield "delivered, and not on disk at the kill", str(at_risk), f"0..{LANES}"
+    twice = sum(books.delivered.values()) - len(books.delivered)
+    if found.killed_with is None:
+        yield "delivered answers asked for again", str(books.asked_again), "0"
+    else:
+        yield "delivered, and not on disk at the kill", str(found.killed_with), f"0..{LANES}, those in flight"
+    yield "answers paid twice", str(twice), "0" if found.killed_with is None else f"{found.killed_with}, those alone"
     yield "spoiled answers, charged and of no use", str(books.spoiled), "= garbled"
     if calm_hash is not None and not rejected:
         yield "same rows as without a fault", str(calm_hash == found.record["rows_sha256"]), "True"

@@ -20,7 +20,7 @@ from tests.recipes import write_spec
 from tests.servers.bedrock import BedrockServer, Failure, Key, bedrock_server_in_thread
 from tests.servers.bedrock import Behaviour as BedrockBehaviour
 from tests.servers.certificates import Certificates, certificates
-from tests.servers.cloudera import ClouderaServer, cloudera_server, jwt
+from tests.servers.cloudera import ClouderaServer, Gateway, cloudera_server, jwt
 from tests.servers.http import running
 from tests.servers.openai import Behaviour, Fault, OpenAIServer, openai_server_in_thread
 
@@ -48,7 +48,14 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
-    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_BEARER_TOKEN_BEDROCK", "AWS_REGION", "AWS_DEFAULT_REGION"):
+    for name in (
+        "AWS_PROFILE",
+        "AWS_SESSION_TOKEN",
+        "AWS_BEARER_TOKEN_BEDROCK",
+        "AWS_REGION",
+        "AWS_DEFAULT_REGION",
+        "AWS_CA_BUNDLE",
+    ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", AWS.access)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", AWS.secret)
@@ -280,15 +287,24 @@ def test_a_quota_that_is_spent(run: Callable[..., Said]) -> None:
 # ------------------------------------------------------------------------------------------------- the network
 
 
-def test_a_certificate_of_ones_own(run: Callable[..., Said], private: Certificates) -> None:
-    """The key to set is named; with it the run is done."""
-    server = OpenAIServer(Behaviour(api_key=KEY))
+@pytest.mark.parametrize("kind", ["openai_compatible", "bedrock", "cloudera"])
+def test_a_certificate_of_ones_own(
+    kind: str, run: Callable[..., Said], private: Certificates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The key to set is named before any call; with it the run is done."""
+    servers = {"bedrock": BedrockServer(BedrockBehaviour(keys=(AWS,))), "cloudera": ClouderaServer(Gateway(), TOKEN)}
+    server = servers.get(kind) or OpenAIServer(Behaviour(api_key=KEY))
     with running(server.handle, tls=private.server) as url:
-        server.base_url = f"{url}/v1"
-        code, err = run(*openai(server))
-        assert (1, 0) == (code, server.requests)
+        if isinstance(server, BedrockServer):
+            server.url = url
+            words = bedrock(server, monkeypatch)
+        else:
+            server.base_url = f"{url}/v1"
+            words = cloudera(server.at(url)) if isinstance(server, ClouderaServer) else openai(server)
+        code, err = run(*words)
+        assert (1, 0) == (code, sum(server.statuses.values()))
         assert "is not trusted" in err and "provider.ca_bundle=/path/to/ca.pem" in err
-        code, err = run(*openai(server), f"provider.ca_bundle={private.ca_file}")
+        code, err = run(*words, f"provider.ca_bundle={private.ca_file}")
     assert 0 == code, err
 
 

@@ -17,7 +17,7 @@ from tests.servers.bedrock import THROTTLED, Behaviour, Failure, Key, bedrock_se
 from tests.servers.behind import embedded_model
 
 KEY = Key("AKIATESTONLY", "a-secret-that-must-not-be-written", "a-token-that-must-not-be-written")
-RUN = ("run", "template=text2sql", "provider=bedrock", "model=claude_haiku", "workflow.size=3", "--quiet")
+RUN = ("run", "template=text2sql", "provider=bedrock", "workflow.size=3", "--quiet")
 
 
 LENDING = """\
@@ -41,6 +41,7 @@ def environment(folder: Path, url: str, key: Key = KEY) -> dict[str, str]:
         "AWS_ACCESS_KEY_ID": key.access,
         "AWS_SECRET_ACCESS_KEY": key.secret,
         "AWS_SESSION_TOKEN": key.token or "",
+        "AWS_REGION": "us-east-1",
         "AWS_CONFIG_FILE": str(folder / "none"),
         "AWS_SHARED_CREDENTIALS_FILE": str(folder / "none"),
     }

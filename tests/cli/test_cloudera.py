@@ -17,7 +17,7 @@ from tests.servers.cloudera import Gateway, cloudera_server, jwt
 MODEL = "meta/llama-3.1-8b-instruct"
 IN_AN_HOUR = time.time() + 3600
 FIRST, SECOND = jwt("first", IN_AN_HOUR), jwt("second", IN_AN_HOUR)
-RUN = ("run", "template=text2sql", "provider=cloudera", "model=default", f"model.id={MODEL}", "--quiet")
+RUN = ("run", "template=text2sql", "provider=cloudera", "--quiet")
 
 
 def write_token(path: Path, token: str) -> Path:
@@ -49,7 +49,8 @@ async def test_text2sql_on_a_real_model_behind_cloudera(tmp_path: Path, model: P
                 server.tokens = {SECOND}
 
             server.asleep, server.after[3] = 2, rotate
-            words = (*RUN, f"provider.base_url={server.base_url}", f"provider.token_file={file}", "workflow.size=5")
+            words = (*RUN, f"provider.token_file={file}", "workflow.size=5")
+            env = {"CDP_ENDPOINT_URL": server.base_url, "CDP_MODEL_ID": MODEL, "CDP_TOKEN": ""}
             more = (
                 "workflow.max_attempts=100",
                 "model.max_tokens=128",
@@ -57,7 +58,7 @@ async def test_text2sql_on_a_real_model_behind_cloudera(tmp_path: Path, model: P
                 "engine.concurrency=2",
                 "engine.timeout_s=600",
             )
-            done = await asyncio.to_thread(cli, tmp_path, *words, *more, CDP_TOKEN="")
+            done = await asyncio.to_thread(cli, tmp_path, *words, *more, **env)
             statuses = dict(server.statuses)
     assert done.returncode == 0, done.stderr
     found = record(tmp_path, done.stdout)
