@@ -27,7 +27,13 @@ from tests.servers.behind import embedded_model
 from tests.servers.cloudera import Gateway, cloudera_server
 
 THROTTLED = 0.05
-SETTINGS = ("model.max_tokens=128", "workflow.reasks=0", "workflow.max_attempts=200", "engine.timeout_s=600")
+SETTINGS = (
+    "model.max_tokens=128",
+    "workflow.reasks=0",
+    "workflow.max_attempts=200",
+    "engine.timeout_s=600",
+    "engine.concurrency=2",
+)
 """For a model of 135 million parameters on a busy machine."""
 
 

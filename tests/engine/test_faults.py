@@ -15,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 import sdspec
@@ -27,8 +28,10 @@ from sdspec.errors import StoreError
 from sdspec.plan.plan import Plan
 from sdspec.store.ledger import Call, Judged, Ledger
 from sdspec.store.tables import RowsWriter
+from tests.bench.mix import BEDROCK, OPENAI, SHARES, BookedBedrock, BookedOpenAI, Mix
 from tests.engine.test_endpoints import ENDPOINT, run_on
 from tests.recipes import cli, counts, requests_in, run_spec, start_cli, write_spec
+from tests.servers.bedrock import Behaviour as BedrockBehaviour
 from tests.servers.http import Reply, Request, running
 from tests.servers.openai import Behaviour, Fault, OpenAIServer, openai_server_in_thread
 
@@ -144,6 +147,60 @@ def test_a_full_disk_at_commit_is_one_sentence(tmp_path: Path, monkeypatch: pyte
     run = run_spec(write_spec(tmp_path))
     assert run.record()["status"] == "failed"
     assert "disk is full" in run.record()["why"]
+
+
+@pytest.mark.parametrize("kind", ["openai_compatible", "bedrock"])
+def test_no_row_is_lost_and_no_answer_paid_twice(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Laws 3, 4 and 5 under throttling, errors, dropped connections, garbled and cut bodies, and hanging calls.
+
+    Every row is kept or rejected with its reason; what the server delivered whole is in the journal and never asked
+    for again; and where no row was rejected the rows are those of a calm run.
+    """
+    spec = write_spec(tmp_path, {**ENDPOINT, "workflow": {"size": 150}})
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY")
+    hashes = []
+    for shares in ({}, SHARES):
+        server: BookedOpenAI | BookedBedrock
+        if kind == "bedrock":
+            server = BookedBedrock(BedrockBehaviour(fault=Mix(BEDROCK, shares, seed=27)))
+        else:
+            server = BookedOpenAI(Behaviour(fault=Mix(OPENAI, shares, seed=27)))
+        with running(server.handle) as url:
+            monkeypatch.setenv("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", url)
+            at = [f"provider.base_url={url}/v1"] if kind == "openai_compatible" else ["model=claude_haiku"]
+            words = [f"provider={kind}", *at, "engine.timeout_s=4", "engine.concurrency=32"]
+            run = run_spec(spec, *words, outputs=tmp_path / f"outputs{len(hashes)}")
+        found, books = counts(run), server.books
+        decided = found["kept"] + sum(found["rejected"].values())
+        assert (150, decided, decided) == (found["kept"], found["attempted"], len({*indexes(run)}))
+        assert (0, len(books.delivered)) == (books.asked_again, found["calls"]["made"])
+        hashes.append(None if found["rejected"] else run.record()["rows_sha256"])
+    assert books.requests > 150 + books.spoiled > 150
+    assert hashes[1] in (None, hashes[0])
+
+
+def indexes(run: Run) -> list[int]:
+    """Of all rows that were decided."""
+    tables = [pq.read_table(run.path / f"{name}.parquet", columns=["_index"]) for name in ("rows", "rejects")]
+    return [index for table in tables for index in table["_index"].to_pylist()]
+
+
+@pytest.mark.parametrize(("most", "kept", "status"), [(200, 199, "short"), (None, 200, "done")])
+def test_one_bad_row_in_200_costs_one_call(most: int | None, kept: int, status: str, tmp_path: Path) -> None:
+    """Law 7: its 400 is one call and one reject; law 6: the run tops up where it may attempt more."""
+    prompts: dict[str, int] = {}
+
+    def fault(prompt: str, attempt: int) -> Fault | None:
+        number = prompts.setdefault(prompt, len(prompts))
+        return Fault(400, "invalid_request_error", "this one cannot be taken") if number == 57 else None
+
+    with openai_server_in_thread(Behaviour(fault=fault, latency_s=0.002)) as server:
+        run = run_on(server, tmp_path, size=200, max_attempts=most)
+        bad = next(prompt for prompt, number in prompts.items() if number == 57)
+        assert (kept, {"bad_request": 1}) == (counts(run)["kept"], counts(run)["rejected"])
+        assert (status, 1) == (run.record()["status"], server.asked[bad])
+        assert 1 == max(server.asked.values())
 
 
 async def test_429_for_ever_ends_a_run_of_few_lanes(tmp_path: Path) -> None:
