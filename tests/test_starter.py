@@ -12,7 +12,7 @@ from sdspec.errors import SpecError
 from sdspec.spec.find import packaged_conf
 from sdspec.spec.load import load_spec
 from tests.goldens import assert_golden
-from tests.recipes import cli, counts, run_spec
+from tests.recipes import cli_here, counts, run_spec
 from tests.schema.test_agreement import refused
 
 TEMPLATES = sorted(path.stem for path in (packaged_conf() / "template").glob("*.yaml"))
@@ -42,12 +42,12 @@ def test_a_new_spec_is_right_and_runs(template: str, tmp_path: Path) -> None:
 
 def test_the_commands_that_it_names_work(tmp_path: Path) -> None:
     """In an empty folder: `new`, then each command that it proposes ends well, and `check` finds nothing."""
-    made = cli(tmp_path, "new", "bridges")
+    made = cli_here(tmp_path, "new", "bridges")
     assert (0, "") == (made.returncode, made.stderr)
     commands = re.findall(r"^  sdspec (.*?)   ", made.stdout, re.MULTILINE)
     assert ["check bridges", "preview bridges", "run bridges provider=fake"] == commands
     for words in commands:
-        done = cli(tmp_path, *words.split())
+        done = cli_here(tmp_path, *words.split())
         assert 0 == done.returncode, done.stderr
         assert "no problems" in done.stdout or not words.startswith("check")
 
@@ -91,7 +91,7 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
     """A spec that is there stays, with either suffix; the error says where it is and proposes a free name."""
     api.new("bridges", cwd=tmp_path)
     (tmp_path / "specs" / "bridges.yaml").write_text("name: mine\n")
-    again = cli(tmp_path, "new", "bridges")
+    again = cli_here(tmp_path, "new", "bridges")
     assert 2 == again.returncode
     assert "specs/bridges.yaml: is there already" in again.stderr
     assert "sdspec new bridges_2" in again.stderr

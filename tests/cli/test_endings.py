@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.recipes import cli, requests_in, start_cli, write_spec
+from tests.recipes import cli, cli_here, requests_in, start_cli, write_spec
 
 LANES = 32
 SLOW = ["provider.latency_s=0.05", "provider.latency_sigma=0.5", f"engine.concurrency={LANES}"]
@@ -31,7 +31,7 @@ def last_run(folder: Path) -> dict[str, Any]:
 
 def undisturbed(folder: Path, *words: str) -> str:
     """The rows' hash of the same run elsewhere, which nothing disturbs."""
-    calm = cli(folder, "run", "colours", *words, "engine.outputs=calm", "--json", "--quiet")
+    calm = cli_here(folder, "run", "colours", *words, "engine.outputs=calm", "--json", "--quiet")
     assert calm.returncode == 0, calm.stderr
     return str(json.loads(calm.stdout[: calm.stdout.rindex("}") + 1])["rows_sha256"])
 
@@ -113,17 +113,17 @@ def test_an_endpoint_that_is_down_ends_the_run_in_seconds_and_resumably(tmp_path
     record = last_run(tmp_path)
     assert record["status"] == "failed"
     assert record["counts"]["rejected"] == {}
-    up = cli(tmp_path, "run", "colours")
+    up = cli_here(tmp_path, "run", "colours")
     assert up.returncode == 0, up.stderr
 
 
 def test_requests_that_are_all_refused_alike_end_the_run(tmp_path: Path) -> None:
     """Law 7: many identical 400s and no success are the request's fault, and the run's end."""
     write_spec(tmp_path, {"workflow": {"size": 200}})
-    wrong = cli(tmp_path, "run", "colours", "provider.bad_request_every=1")
+    wrong = cli_here(tmp_path, "run", "colours", "provider.bad_request_every=1")
     assert wrong.returncode == 1
     assert "alike" in wrong.stderr
-    right = cli(tmp_path, "run", "colours")
+    right = cli_here(tmp_path, "run", "colours")
     assert right.returncode == 0, right.stderr
 
 
@@ -140,7 +140,7 @@ def test_a_read_only_outputs_folder_is_one_sentence(tmp_path: Path) -> None:
     """Bad input: outputs that cannot be made say so, before any call."""
     write_spec(tmp_path)
     (tmp_path / "outputs").write_text("a file where the folder should be")
-    wrong = cli(tmp_path, "run", "colours")
+    wrong = cli_here(tmp_path, "run", "colours")
     assert wrong.returncode == 1
     assert "outputs" in wrong.stderr
     assert "Traceback" not in wrong.stderr

@@ -10,7 +10,7 @@ import pytest
 from sdspec import api
 from sdspec.errors import SpecError
 from tests.goldens import assert_golden
-from tests.recipes import cli
+from tests.recipes import cli_here
 from tests.terminal import on_terminal
 
 SPEC = """\
@@ -72,7 +72,7 @@ def test_screens(project: Path) -> None:
     ]
     shown = []
     for words in asked:
-        done = cli(project, "explain", *words)
+        done = cli_here(project, "explain", *words)
         shown.append(f"$ sdspec explain {' '.join(words)}\n{done.stdout}{done.stderr}({done.returncode})\n")
     assert_golden("explain.txt", "\n".join(shown))
 
@@ -93,7 +93,7 @@ def test_a_wrong_value_is_shown_with_its_problem(project: Path) -> None:
     found = api.explain("model.temperature", "bridges", [FAKE, override], cwd=project)
     assert 0.2 == found.value
     assert ["model.temperature: a number is needed, got 'hot'."] == [problem.what for problem in found.problems]
-    assert 0 == cli(project, "explain", "model.temperature", "bridges", FAKE, override).returncode
+    assert 0 == cli_here(project, "explain", "model.temperature", "bridges", FAKE, override).returncode
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_secrets_are_never_shown(project: Path, monkeypatch: pytest.MonkeyPatch)
     for words in (["model.id=${oc.env:BRIDGES_ID}"], ["+provider.api_key=sk-1234567890abcdef"]):
         for key in ("model", "model.id", "provider", "--json"):
             keys = ["model.id", key] if key == "--json" else [key]
-            done = cli(project, "explain", *keys, "--spec", "bridges", FAKE, *words)
+            done = cli_here(project, "explain", *keys, "--spec", "bridges", FAKE, *words)
             assert "from-the-environment" not in done.stdout + done.stderr
             assert "sk-1234567890" not in done.stdout + done.stderr
     found = api.explain("model.id", "bridges", [FAKE, "model.id=${oc.env:BRIDGES_ID}"], cwd=project)
@@ -169,7 +169,7 @@ def test_secrets_are_never_shown(project: Path, monkeypatch: pytest.MonkeyPatch)
 
 def test_json_has_every_value_whole(project: Path) -> None:
     """`--json`: value, chain, children, choice, problems."""
-    done = cli(project, "explain", "template", "bridges", FAKE, "--json")
+    done = cli_here(project, "explain", "template", "bridges", FAKE, "--json")
     body = json.loads(done.stdout)
     assert "template" == body["key"]
     assert "Ask about {{ seed }}.\nThen answer.\n" == body["value"]["prompt"]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.recipes import cli, write_spec
+from tests.recipes import cli, cli_here, write_spec
 
 NOTHING_KEPT = ("provider.pnonsense=1", "workflow.reasks=0", "workflow.max_attempts=9")
 ERASE = "\x1b[2K"
@@ -21,7 +21,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with specs/colours.yaml and one run of it."""
     folder = tmp_path_factory.mktemp("project")
     write_spec(folder)
-    cli(folder, "run", "colours", "--quiet")
+    cli_here(folder, "run", "colours", "--quiet")
     return folder
 
 
@@ -87,7 +87,7 @@ def test_closed_streams_are_no_error(project: Path) -> None:
 def test_another_encoding_ends_no_command(tmp_path: Path) -> None:
     """What an old terminal cannot show is escaped."""
     write_spec(tmp_path, {"template": {"fake": {"question": "Größe {{ n }}", "answer": "→ {{ n }}"}}})
-    cli(tmp_path, "run", "colours", "--quiet")
+    cli_here(tmp_path, "run", "colours", "--quiet")
     shown = cli(tmp_path, "show", PYTHONIOENCODING="ascii")
     assert shown.returncode == 0, shown.stderr
     assert "Gr\\xf6\\xdfe" in shown.stdout

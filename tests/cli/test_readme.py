@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from sdspec.registry import SHELVES, kinds
-from tests.recipes import cli
+from tests.recipes import cli_here
 from tests.servers.openai import Behaviour, openai_server_in_thread
 
 ROOT = Path(__file__).parents[2]
@@ -65,7 +65,7 @@ def test_every_command_works_in_its_order(tmp_path: Path, page: Path) -> None:
             words = shlex.split(line.replace(SERVED, server.base_url))
             assert words[0] == "sdspec", line
             words = [row_of(folder) if word == "ROW_ID" else word for word in words]
-            done = cli(folder, *words[1:])
+            done = cli_here(folder, *words[1:])
             assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
             assert done.stdout
             ran.append(words[1])

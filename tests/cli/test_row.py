@@ -7,13 +7,13 @@ import pyarrow.parquet as pq
 
 from sdspec.api import Run
 from tests.engine.test_endpoints import run_on
-from tests.recipes import cli, run_spec, write_spec
+from tests.recipes import cli_here, run_spec, write_spec
 from tests.servers.openai import Behaviour, Fault, openai_server_in_thread
 
 
 def life(folder: Path, run: Run, row: str) -> dict[str, object]:
     """`sdspec row --json`."""
-    said = cli(folder, "row", run.path.name, row, "--json")
+    said = cli_here(folder, "row", run.path.name, row, "--json")
     assert said.returncode == 0, said.stderr
     found: dict[str, object] = json.loads(said.stdout)
     return found
@@ -33,7 +33,7 @@ def test_a_kept_row(tmp_path: Path) -> None:
     assert all(f"Q{at}" in call["messages"][0]["content"] for at in found["notes"]["examples"])  # type: ignore[index]
     assert json.loads(call["answer"])["question"] == row["question"]
     assert call["from_journal"]
-    text = cli(tmp_path, "row", "last", row["_row_id"]).stdout
+    text = cli_here(tmp_path, "row", "last", row["_row_id"]).stdout
     assert "kept" in text and "<topic>black</topic>" in text and "examples drawn: " in text
 
 
@@ -44,7 +44,7 @@ def test_a_rejected_row_with_its_re_asks(tmp_path: Path) -> None:
     found = life(tmp_path, run, rejects[0]["_row_id"])
     assert (found["fate"], found["step"], found["reason"]) == ("rejected", "generate", "unparseable")
     assert [call["purpose"] for call in found["calls"]] == ["answer", "reask 1", "reask 2"]  # type: ignore[attr-defined]
-    text = cli(tmp_path, "row", "last", rejects[0]["_row_id"]).stdout
+    text = cli_here(tmp_path, "row", "last", rejects[0]["_row_id"]).stdout
     assert "rejected at step generate: unparseable" in text
     assert "Your answer cannot be used." in text
 
@@ -61,7 +61,7 @@ def test_a_call_that_was_refused_and_one_that_failed(tmp_path: Path) -> None:
         run = run_on(server, tmp_path, "engine.max_tries=2")
     rejects = pq.read_table(run.path / "rejects.parquet").to_pylist()
     rows = {reject["reason"]: reject["_row_id"] for reject in rejects}
-    refused, failed = (cli(tmp_path, "row", "last", rows[name]).stdout for name in ("content_filter", "server_error"))
+    refused, failed = (cli_here(tmp_path, "row", "last", rows[name]).stdout for name in ("content_filter", "server_error"))
     assert "about red, wild" in refused and "[refused]\ncontent_filter: this prompt was filtered" in refused
     assert "the next run asks again" in failed and "[no answer]\nserver_error: overheated" in failed
     assert {"1 call, 1 without an answer"} == {text.splitlines()[-1] for text in (refused, failed)}
@@ -76,7 +76,7 @@ def test_a_row_that_a_check_refused_shows_the_verdict(tmp_path: Path) -> None:
         "workflow.max_attempts=5",
     )
     rejects = pq.read_table(run.path / "rejects.parquet").to_pylist()
-    text = cli(tmp_path, "row", "last", rejects[0]["_row_id"]).stdout
+    text = cli_here(tmp_path, "row", "last", rejects[0]["_row_id"]).stdout
     assert text.count(rejects[0]["detail"]) == 1
 
 
@@ -89,7 +89,7 @@ def test_verdicts_stand_in_the_order_of_the_checks(tmp_path: Path) -> None:
     ]
     run = run_spec(write_spec(tmp_path, {"template": {"checks": checks}}))
     row = run.rows().to_pylist()[3]
-    text = cli(tmp_path, "row", "last", row["_row_id"]).stdout
+    text = cli_here(tmp_path, "row", "last", row["_row_id"]).stdout
     assert [f"{kind}: ok" for kind in kinds] == [line for line in text.splitlines() if line.endswith(": ok")]
     assert text.splitlines()[0] == f"{row['_row_id']}  index 3"
     assert text.splitlines()[-1] == "1 call, no cost"
@@ -100,7 +100,7 @@ def test_without_the_journal_the_answers_are_still_there(tmp_path: Path) -> None
     run = run_spec(write_spec(tmp_path))
     for path in (tmp_path / "outputs").glob("journal.sqlite*"):
         path.unlink()
-    text = cli(tmp_path, "row", "last", run.rows()["_row_id"][0].as_py()).stdout
+    text = cli_here(tmp_path, "row", "last", run.rows()["_row_id"][0].as_py()).stdout
     assert "no longer holds what was asked" in text
     assert "[answer]" in text
 
@@ -108,7 +108,7 @@ def test_without_the_journal_the_answers_are_still_there(tmp_path: Path) -> None
 def test_no_such_row_and_too_many(tmp_path: Path) -> None:
     """An id of nothing, and a prefix of many, are errors that help."""
     run_spec(write_spec(tmp_path))
-    none, many = cli(tmp_path, "row", "last", "zzz"), cli(tmp_path, "row", "last", "")
+    none, many = cli_here(tmp_path, "row", "last", "zzz"), cli_here(tmp_path, "row", "last", "")
     assert (none.returncode, many.returncode) == (2, 2)
     assert "zzz: no row of this run begins like this" in none.stderr
     assert "20 rows begin like this" in many.stderr

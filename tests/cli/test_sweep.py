@@ -21,7 +21,7 @@ from sdspec.errors import SpecError
 from sdspec.sweeping.job import Unwatched
 from sdspec.sweeping.results import Result, Sweep
 from tests.cli.test_endings import wait_for_requests
-from tests.recipes import cli, requests_in, start_cli, write_spec
+from tests.recipes import cli, cli_here, requests_in, start_cli, write_spec
 
 JOBLIB = "hydra/launcher=joblib"
 GRID = ["model.temperature=0.2,0.7", "model.top_p=0.9,1.0"]
@@ -89,7 +89,7 @@ def test_a_failing_job_stops_no_other_and_the_worst_gives_the_exit_code(tmp_path
     nowhere.parent.mkdir(parents=True)
     nowhere.write_text("kind: openai_compatible\nbase_url: http://127.0.0.1:9/v1\n")
     sweep = ["provider=nowhere,fake", "engine.outage_s=0.2", "workflow.size=9", "workflow.max_attempts=9,400"]
-    ran = cli(tmp_path, "run", "-m", "colours", *sweep, "model.id=m", "--json", "--quiet")
+    ran = cli_here(tmp_path, "run", "-m", "colours", *sweep, "model.id=m", "--json", "--quiet")
     assert ran.returncode == 1, ran.stderr
     _, results = swept(tmp_path, ran.stdout)
     assert results == json.loads(ran.stdout[: ran.stdout.rindex("]") + 1])
@@ -186,7 +186,7 @@ def test_the_runs_of_a_sweep_are_found(tmp_path: Path, monkeypatch: pytest.Monke
     assert open_run("last").path.parent.name == sweep.path.name
     assert sweep.results[0].run_id is not None
     assert open_run(sweep.results[0].run_id).record()["sweep"]["swept"] == {"seed": "1"}
-    assert len(json.loads(cli(tmp_path, "runs", "--json").stdout)) == 2
+    assert len(json.loads(cli_here(tmp_path, "runs", "--json").stdout)) == 2
 
 
 @pytest.mark.parametrize("columns", [80, 40])
@@ -228,7 +228,7 @@ def test_ctrl_c_ends_the_running_job_in_order_and_starts_no_other(tmp_path: Path
     _, results = swept(tmp_path, out)
     assert ["interrupted", "not started", "not started"] == [result["status"] for result in results]
     assert f"sdspec resume {results[0]['path']}" in err
-    resumed = cli(tmp_path, "resume", results[0]["path"], "--quiet")
+    resumed = cli_here(tmp_path, "resume", results[0]["path"], "--quiet")
     assert resumed.returncode == 0, resumed.stderr
     assert set(requests_in(log).values()) == {1}, "nothing that was in flight was lost"
 
@@ -321,7 +321,7 @@ def test_whatever_ends_a_sweep_leaves_no_process_and_a_record(tmp_path: Path, bl
         assert {result["exit_code"] for result in results} == {run.returncode}
     for path in paths:
         assert open_run(path.parent).record()["status"] in ("interrupted", "failed")
-    resumed = cli(tmp_path, "resume", str(paths[0].parent), "--quiet")
+    resumed = cli_here(tmp_path, "resume", str(paths[0].parent), "--quiet")
     assert resumed.returncode == 0, resumed.stderr
 
 

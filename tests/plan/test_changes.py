@@ -15,7 +15,7 @@ from sdspec.plan.changes import Changes
 from sdspec.plan.plan import Plan
 from tests.cli.test_screens import settled
 from tests.goldens import assert_golden
-from tests.recipes import cli, run_spec, write_spec
+from tests.recipes import cli_here, run_spec, write_spec
 from tests.terminal import on_terminal
 
 PLAIN: dict[str, Any] = {"template": {"checks": [], "examples_per_row": 1}}
@@ -102,7 +102,7 @@ def test_a_key_set_to_null_is_as_one_that_is_not_set(spec: Path) -> None:
 def test_one_call_is_one_call(spec: Path) -> None:
     """Numbers and their nouns agree."""
     run_spec(spec)
-    shown = cli(spec.parent.parent, "plan", "colours", "workflow.size=21").stdout
+    shown = cli_here(spec.parent.parent, "plan", "colours", "workflow.size=21").stdout
     assert "1 new call of 21" in shown
 
 
@@ -164,7 +164,7 @@ def test_secrets_of_the_environment_are_compared_as_written(spec: Path, monkeypa
 def test_screens(spec: Path) -> None:
     """What a person sees: nothing to buy; then what has changed, and how many calls are new."""
     folder = spec.parent.parent
-    cli(folder, "run", "colours", "--quiet")
+    cli_here(folder, "run", "colours", "--quiet")
     words = [
         [],
         ["model.temperature=0.2", "template.seeds=[red,pink]", "workflow.size=10"],
@@ -174,7 +174,7 @@ def test_screens(spec: Path) -> None:
     ]
     shown = []
     for overrides in words:
-        done = cli(folder, "plan", "colours", *overrides)
+        done = cli_here(folder, "plan", "colours", *overrides)
         assert 0 == done.returncode, done.stderr
         shown.append(f"$ sdspec plan colours {' '.join(overrides)}\n{done.stdout}")
         assert [] == [line for line in done.stdout.splitlines() if len(line) > 80]
@@ -185,10 +185,10 @@ def test_screens(spec: Path) -> None:
 def test_json_says_the_same(spec: Path) -> None:
     """`--json`: changes (null without an earlier run), and how many of the first calls are new."""
     folder = spec.parent.parent
-    before = json.loads(cli(folder, "plan", "colours", "--json").stdout)
+    before = json.loads(cli_here(folder, "plan", "colours", "--json").stdout)
     assert (None, {"new": 20, "looked_at": 20, "planned": 20}) == (before["changes"], before["new_calls"])
-    cli(folder, "run", "colours", "--quiet")
-    after = json.loads(cli(folder, "plan", "colours", "workflow.size=25", "--json").stdout)
+    cli_here(folder, "run", "colours", "--quiet")
+    after = json.loads(cli_here(folder, "plan", "colours", "workflow.size=25", "--json").stdout)
     assert {"new": 5, "looked_at": 25, "planned": 25} == after["new_calls"]
     assert ["workflow.size"] == [key["key"] for key in after["changes"]["keys"]]
     assert [20, 25] == after["changes"]["size"]
@@ -214,7 +214,7 @@ def test_a_plan_keeps_to_its_width(tmp_path: Path, width: int) -> None:
 def test_it_fits_a_narrow_terminal(spec: Path) -> None:
     """On 40 columns the plan, its estimate and its changes break at words."""
     folder = spec.parent.parent
-    cli(folder, "run", "colours", "--quiet")
+    cli_here(folder, "run", "colours", "--quiet")
     lines = on_terminal(folder, 40, "plan", "colours", "model.temperature=0.3")
     shown = [line for line in lines if not line.startswith("note: ")]
     assert [] == [line for line in shown if len(line) > 40]

@@ -9,7 +9,7 @@ from sdspec import api
 from sdspec.errors import SpecError
 from sdspec.spec.load import load_spec
 from tests.goldens import FOLDER, assert_golden
-from tests.recipes import COLOURS, cli, write_spec
+from tests.recipes import COLOURS, cli, cli_here, write_spec
 
 WRONG = [
     ("provider.kind=fak", "no provider of kind 'fak'. Did you mean 'fake'?"),
@@ -92,7 +92,7 @@ def test_a_spec_for_bedrock_can_be_checked_on_fake(tmp_path: Path) -> None:
         "provider": {"region": "eu-west-1"},
     }
     write_spec(tmp_path, changes)
-    checked = cli(tmp_path, "check", "colours", "provider=fake")
+    checked = cli_here(tmp_path, "check", "colours", "provider=fake")
     assert checked.returncode == 0, checked.stderr
     assert "provider.region" in checked.stderr
 

@@ -13,7 +13,7 @@ from sdspec.plan.preview import first_asks
 from sdspec.prompts import examples_block
 from sdspec.spec.load import load_spec
 from tests.goldens import FOLDER
-from tests.recipes import cli
+from tests.recipes import cli_here
 
 GOLDEN = (FOLDER / "prompt_seed001.txt").read_text(encoding="utf-8").removesuffix("\n")
 """The guide's complete prompt, what stands between its fences; written by hand, never from what sdspec renders."""
@@ -78,7 +78,7 @@ def test_the_guides_prompt_is_reproduced_byte_for_byte(tmp_path: Path) -> None:
 
 def test_preview_shows_the_same(tmp_path: Path) -> None:
     """`sdspec preview` prints the guide's prompt, whole."""
-    done = cli(tmp_path, "preview", str(write(tmp_path)), "-n", "1")
+    done = cli_here(tmp_path, "preview", str(write(tmp_path)), "-n", "1")
     assert 0 == done.returncode, done.stderr
     assert GOLDEN in done.stdout
 

@@ -17,7 +17,7 @@ from sdspec.registry import kinds
 from sdspec.spec.find import packaged_conf
 from sdspec.spec.load import load_spec
 from sdspec.spec.options import options
-from tests.recipes import COLOURS, cli, run_spec, write_spec
+from tests.recipes import COLOURS, cli, cli_here, run_spec, write_spec
 from tests.schema.test_agreement import problems, refused
 
 ROOT = Path(__file__).parents[2]
@@ -250,6 +250,6 @@ def test_it_is_the_same_each_time_and_written_whole(tmp_path: Path) -> None:
         texts.add(done.stdout)
     (text,) = texts
     assert text.endswith("}\n")
-    written = cli(tmp_path, "schema", "-o", "specs/.schema.json")
+    written = cli_here(tmp_path, "schema", "-o", "specs/.schema.json")
     assert "specs/.schema.json\n" == written.stdout
     assert text == (tmp_path / "specs" / ".schema.json").read_text()

@@ -6,7 +6,7 @@ import json
 
 from sdspec.api import check
 from sdspec.spec.load import trace_spec
-from tests.recipes import cli
+from tests.recipes import cli_here
 from tests.spec.conftest import Project
 
 OPTION = """
@@ -94,8 +94,8 @@ def test_explain_and_repeat_know(project: Project):
     name = spec(project, "name: x\nworkflow: {size: 3}\ntemplate: {prompt: 'On {{ seed }}.'}")
     _, history = trace_spec(name, cwd=project.path)
     assert {("template", "examples"), ("template", "variables", "level")} == {one.key for one in history.dropped}
-    done = cli(project.path, "run", name, "--quiet")
+    done = cli_here(project.path, "run", name, "--quiet")
     assert 0 == done.returncode, done.stderr
     folder = project.path / done.stdout.splitlines()[-1]
-    again = cli(project.path, "plan", str(folder / "spec.yaml"), "--json")
+    again = cli_here(project.path, "plan", str(folder / "spec.yaml"), "--json")
     assert json.loads((folder / "plan.json").read_text())["id"] == json.loads(again.stdout)["id"]

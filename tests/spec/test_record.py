@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -100,13 +101,20 @@ VALUES = st.recursive(
 )  # fmt: skip
 
 
+@cache
+def packaged_custom():
+    """The spec of the packaged template, in an empty folder."""
+    with tempfile.TemporaryDirectory() as name:
+        return load_spec(None, ["template=custom"], cwd=Path(name))
+
+
 @settings(max_examples=50, deadline=None)
 @given(st.dictionaries(st.from_regex(r"[a-z]{3,8}_v", fullmatch=True), VALUES, min_size=1, max_size=3))
 def test_any_value_repeats(variables):
     """Whatever the values are, `${` and backslashes included, a run's spec.yaml gives them again."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        base = load_spec(None, ["template=custom"], cwd=folder)
+        base = packaged_custom()
         raw = {**base.raw, "template": {**base.raw["template"], "variables": variables}}
         (folder / "spec.yaml").write_text(run_spec_text(raw), encoding="utf-8")
         again = load_spec("spec.yaml", cwd=folder)
