@@ -61,7 +61,9 @@ def test_a_call_that_was_refused_and_one_that_failed(tmp_path: Path) -> None:
         run = run_on(server, tmp_path, "engine.max_tries=2")
     rejects = pq.read_table(run.path / "rejects.parquet").to_pylist()
     rows = {reject["reason"]: reject["_row_id"] for reject in rejects}
-    refused, failed = (cli_here(tmp_path, "row", "last", rows[name]).stdout for name in ("content_filter", "server_error"))
+    refused, failed = (
+        cli_here(tmp_path, "row", "last", rows[name]).stdout for name in ("content_filter", "server_error")
+    )
     assert "about red, wild" in refused and "[refused]\ncontent_filter: this prompt was filtered" in refused
     assert "the next run asks again" in failed and "[no answer]\nserver_error: overheated" in failed
     assert {"1 call, 1 without an answer"} == {text.splitlines()[-1] for text in (refused, failed)}
