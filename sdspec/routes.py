@@ -124,6 +124,9 @@ def refused(way: Route, call: ModelCall) -> Mapping[str, str]:
         value = getattr(call, name)
         if value in (None, ()):
             continue
+        if name == "stop" and way.provider == "anthropic" and any(not one.strip() for one in call.stop):
+            found[name] = "a text of nothing but white space, which litellm leaves out: Claude takes none."
+            continue
         try:
             config.map_openai_params({name: list(value) if name == "stop" else value}, {}, way.model, False)
         except wrong as error:

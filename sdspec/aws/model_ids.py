@@ -8,7 +8,7 @@ alone is `geo.anthropic.claude-...`: the inference profile by which the region c
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -192,6 +192,15 @@ def takes_one_of_two(text: str) -> bool:
     """Whether temperature and top_p exclude each other."""
     found = understood(text)
     return found is not None and bool(_ONE_OF_TWO.match(found.model or ""))
+
+
+def stop_problem(text: str, stop: Sequence[str]) -> str:
+    """What is wrong with the texts that end an answer of this model; empty where nothing is."""
+    if any(not one for one in stop):
+        return "an empty text, and Bedrock takes none."
+    if is_of(text, "anthropic.") and any(not one.strip() for one in stop):
+        return "a text of nothing but white space, and Claude takes none."
+    return ""
 
 
 def _names(text: str, region: str) -> Iterator[str]:

@@ -11,6 +11,7 @@ from sdspec.plan.passes.bind_parts import bind_parts
 from sdspec.plan.passes.check_columns import check_columns
 from sdspec.plan.passes.check_context import check_context
 from sdspec.plan.passes.check_limits import check_limits
+from sdspec.plan.passes.check_models import check_models
 from sdspec.plan.passes.check_texts import check_texts
 from sdspec.plan.passes.fingerprint import fingerprint
 from sdspec.plan.passes.lower_workflow import lower_workflow
@@ -29,6 +30,7 @@ PASSES = (
     check_texts,
     lower_workflow,
     check_columns,
+    check_models,
     check_context,
     check_limits,
     fingerprint,

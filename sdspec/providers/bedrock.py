@@ -126,6 +126,8 @@ class Bedrock(Provider):
         small = call.max_tokens is not None and call.max_tokens < LEAST_TOKENS
         if small and model_ids.is_of(call.known_as, "openai.gpt-", "xai.grok-"):
             found["max_tokens"] = f"{call.max_tokens}, and {call.id} takes {LEAST_TOKENS} at least."
+        if wrong := model_ids.stop_problem(call.known_as, call.stop):
+            found["stop"] = wrong
         return found
 
     def native_schema_for(self, model_id: str) -> bool:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from pydantic import Field
 
+from sdspec.calls import ModelCall
 from sdspec.providers.openai_compatible import OpenAICompatible
 
 FINE_TUNED = "ft:"
 """`ft:gpt-4o-mini-2024-07-18:org::id` is priced as `ft:gpt-4o-mini-2024-07-18`."""
+
+MOST_STOPS = 4
 
 
 class OpenAI(OpenAICompatible):
@@ -25,6 +29,12 @@ class OpenAI(OpenAICompatible):
         pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
         description="Name of the environment variable that holds the key.",
     )
+
+    def sampling_problems(self, call: ModelCall) -> Mapping[str, str]:
+        """OpenAI takes four stop sequences: https://platform.openai.com/docs/api-reference/chat/create"""
+        if len(call.stop) > MOST_STOPS:
+            return {"stop": f"{len(call.stop)} texts, and OpenAI takes {MOST_STOPS} at most."}
+        return {}
 
     def price_id(self, model_id: str) -> str | None:
         """litellm names OpenAI's models as OpenAI does; a fine-tuned one is priced like its kind."""
