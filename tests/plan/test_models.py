@@ -16,6 +16,12 @@ ARN = "arn:aws:bedrock:us-east-1:123456789012:provisioned-model/abcdefghijkl"
 HAIKU = "us.anthropic.claude-haiku-4-5-20251001-v1:0"
 
 
+@pytest.fixture(autouse=True)
+def region(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The ARN's region, whatever that of who runs the tests."""
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+
+
 def plan_of(folder: Path, *words: str, **keys: Any) -> Plan:
     """The plan of the colours with these keys."""
     return sdspec.compile(sdspec.load(write_spec(folder, keys), words, cwd=folder))
@@ -58,7 +64,7 @@ def test_the_window_of_a_model_can_be_said(tmp_path: Path) -> None:
 
 def test_a_base_model_says_what_an_arn_hides(tmp_path: Path) -> None:
     """top_k, tools, window and price are those of the model behind; the ARN is what is called, and what is keyed."""
-    on = ("provider=bedrock", f"model.id={ARN}", "provider.region=us-east-1")
+    on = ("provider=bedrock", f"model.id={ARN}")
     assert "does not take this setting" in problem_of(tmp_path, *on, "model.top_k=5")
     behind = (*on, f"model.base_model={HAIKU}")
     model = plan_of(tmp_path, *behind, "model.top_k=5").models["model"]
@@ -81,7 +87,7 @@ def test_a_base_model_says_what_an_arn_hides(tmp_path: Path) -> None:
 )
 def test_a_base_model_that_says_nothing_is_a_problem(words: list[str], says: str, tmp_path: Path) -> None:
     """Where the id says it already, where it is no model, and where the provider would not look at it."""
-    assert says in problem_of(tmp_path, "provider=bedrock", f"model.id={ARN}", "provider.region=us-east-1", *words)
+    assert says in problem_of(tmp_path, "provider=bedrock", f"model.id={ARN}", *words)
 
 
 @pytest.mark.parametrize(
@@ -91,7 +97,7 @@ def test_a_base_model_that_says_nothing_is_a_problem(words: list[str], says: str
         (["provider=bedrock", "model.stop=[' ']"], "nothing but white space, and Claude takes none"),
         (["provider=bedrock", "model=nova_lite", "model.stop=['']"], "an empty text, and Bedrock takes none"),
         (["provider=openai", "model.max_tokens=99999"], "answers with 32,768 tokens at most"),
-        (["provider=gemini", "model.max_tokens=99999"], "answers with 65,535 tokens at most"),
+        (["provider=gemini", "model.max_tokens=99999"], "answers with 65,536 tokens at most"),
         (["provider=bedrock", "model.max_tokens=99999"], "answers with 64,000 tokens at most"),
     ],
 )
@@ -101,7 +107,7 @@ def test_limits_of_a_model_are_problems(words: list[str], says: str, tmp_path: P
 
 
 def test_files_of_a_provider_are_relative_to_the_spec(tmp_path: Path) -> None:
-    """`ca_bundle: ca.pem` in specs/x.yaml is specs/ca.pem wherever one stands; on the command line it is relative to that."""
+    """`ca_bundle: ca.pem` in specs/x.yaml is specs/ca.pem, wherever one stands; one that is typed is there."""
     address = {"base_url": "https://h/v1", "ca_bundle": "ca.pem"}
     on = {"defaults": ["/sdspec", {"override /template": "custom"}, {"override /provider": "vllm"}, "_self_"]}
     path = write_spec(tmp_path, {**on, "provider": address, "model": {"id": "m"}})
