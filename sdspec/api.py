@@ -25,8 +25,10 @@ import orjson
 from sdspec.errors import Problem, SpecError, StoreError
 from sdspec.plan.compile import compile_all, compile_spec
 from sdspec.plan.plan import Plan
+from sdspec.plan.recorded import OF_THE_ENVIRONMENT, as_overrides, recorded
 from sdspec.spec.load import load_spec, trace_spec
-from sdspec.spec.spec import Spec
+from sdspec.spec.settings import plain
+from sdspec.spec.spec import Spec, dotted
 from sdspec.store.runfolder import RunFolder, create_sweep, find_run
 
 if TYPE_CHECKING:
@@ -238,8 +240,24 @@ def plan_of(run: Run) -> Plan:
     planned = run.record()["plan"]
     if plan.id != planned:
         what = f"its spec.yaml now compiles to plan {plan.id}, and the run was of plan {planned}."
-        raise SpecError([Problem(str(run.path), what, f"Start a new run: sdspec run {run.path / 'spec.yaml'}.")])
+        hint = f"Start a new run: sdspec run {run.path / 'spec.yaml'}."
+        raise SpecError([*_moved(run, plan), Problem(str(run.path), what, hint)])
     return plan
+
+
+def _moved(run: Run, plan: Plan) -> list[Problem]:
+    """Each setting of which the environment says something else than when the run began."""
+    was = recorded(plan.spec.raw, run.plan_record())
+    now = recorded(plan.spec.raw, plan.to_json())
+    return [
+        Problem(
+            plan.spec.origins.where(key),
+            f"{dotted(key)}: is {now[key]!r} by the environment, and was {value!r} when the run began.",
+            "Set the variable as it was, and resume then.",
+        )
+        for key, value in was.items()
+        if now.get(key) != value
+    ]
 
 
 def export(
@@ -253,13 +271,22 @@ def export(
     problems = [_not_of_exports(word) for word in overrides if not _OF_EXPORTS.match(word)]
     if problems:
         raise SpecError(problems)
-    plan = compile(load(run.path / "spec.yaml", overrides))
+    plan = compile(load(run.path / "spec.yaml", [*_as_it_was(run), *overrides]))
     if not plan.exports:
         where = plan.spec.origins.where(("export",))
         raise SpecError([Problem(where, "export: no dataset is asked for.", "Say which, e.g. export=jsonl.")])
     from sdspec.running import write_exports
 
     return write_exports(plan, run.folder, into, watch)
+
+
+def _as_it_was(run: Run) -> list[str]:
+    """What the environment said when the run began: files are made anywhere, also where no endpoint is known."""
+    path = run.path / "spec.yaml"
+    if OF_THE_ENVIRONMENT.encode() not in path.read_bytes():
+        return []
+    _, history = trace_spec(str(path))
+    return as_overrides(recorded(plain(history.tree), run.plan_record()))
 
 
 _OF_EXPORTS = re.compile(r"[+~]*(export|card)(\.|=|@|$)")
