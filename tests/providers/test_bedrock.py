@@ -17,6 +17,7 @@ from sdspec.engine.transport import http_transport
 from sdspec.errors import AuthExpired, BackPressure, Fatal, PrerequisiteError, RowFatal
 from sdspec.providers.bedrock import Bedrock
 from tests.servers.bedrock import THROTTLED, BedrockServer, Behaviour, Failure, Key, bedrock_server
+from tests.servers.certificates import certificates
 from tests.servers.openai import Behaviour as OpenAIBehaviour
 from tests.servers.openai import openai_server
 
@@ -270,3 +271,20 @@ def test_each_model_has_its_own_sampling() -> None:
     both = ask(provider, HAIKU, temperature=1.5, top_p=0.5).model
     assert {"temperature", "top_p"} == provider.sampling_problems(both).keys()
     assert {} == provider.sampling_problems(ask(provider, NOVA, temperature=1.0, top_p=0.5).model)
+
+
+@pytest.mark.parametrize("by", ["setting", "variable"])
+async def test_a_ca_bundle_is_trusted_by_all_calls(by: str, aws: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Calls of the model and those that lend a role trust it, named in the spec or by AWS's own variable."""
+    made = certificates(tmp_path)
+    async with bedrock_server(tls=made.server) as server:
+        aws.setenv("AWS_ENDPOINT_URL_STS", server.url)
+        settings = {"ca_bundle": str(made.ca_file)} if by == "setting" else {}
+        if by == "variable":
+            aws.setenv("AWS_CA_BUNDLE", str(made.ca_file))
+        role = "arn:aws:iam::123456789012:role/writer"
+        provider = Bedrock(region="us-east-1", endpoint_url=server.url, role_arn=role, **settings)
+        async with provider.open(HAIKU, 1, print) as endpoint, http_transport(endpoint.tls) as send:
+            question = ask(provider)
+            assert provider.answer(question, await send(provider.request(question, endpoint), 60)).text
+    assert 1 == server.lent

@@ -17,6 +17,7 @@ import asyncio
 import hashlib
 import hmac
 import random
+import ssl
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -346,10 +347,12 @@ def _failed(failure: Failure) -> Reply:
 
 
 @asynccontextmanager
-async def bedrock_server(behaviour: Behaviour = Behaviour(), port: int = 0) -> AsyncIterator[BedrockServer]:
+async def bedrock_server(
+    behaviour: Behaviour = Behaviour(), port: int = 0, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[BedrockServer]:
     """A server in the running event loop."""
     server = BedrockServer(behaviour)
-    async with serving(server.handle, port) as url:
+    async with serving(server.handle, port, tls) as url:
         server.url = url
         yield server
 
