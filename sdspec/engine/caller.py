@@ -13,6 +13,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from sdspec.calls import Answer, Ask
@@ -82,6 +83,8 @@ class Caller:
         self._journal = journal
         self._settings = settings
         self._price = price
+        self._warm = False
+        self._warming = asyncio.Lock()
         self._asking: Counter[bytes] = Counter()
         self._buying: dict[bytes, asyncio.Task[Bought]] = {}
         self._fresh: set[bytes] = set()
@@ -164,6 +167,7 @@ class Caller:
         tries, again = 0, False
         load = Load.of(ask, turn.step)
         successes = self.controller.successes
+        await self._warmed(ask)
         while True:
             pause_s = 0.0
             await self._door()
@@ -199,6 +203,20 @@ class Caller:
                     return Bought(record, from_journal=False, tries=tries)
             if pause_s:
                 await self.controller.pause(pause_s)
+
+    async def _warmed(self, ask: Ask) -> None:
+        """A request has been made up, and not sent: the first one imports a library for seconds, outside of any slot.
+
+        A minute of `provider.limits` would else begin seconds before its calls arrive.
+        """
+        if self._warm:
+            return
+        async with self._warming:
+            if not self._warm:
+                endpoint, _ = await self._door()
+                with suppress(CallError):  # the call itself will say so
+                    await asyncio.to_thread(self._provider.request, ask, endpoint)
+                self._warm = True
 
     async def _once(self, ask: Ask) -> Answer:
         """One request; every failure as a CallError, those of the whole run as RunFatal.

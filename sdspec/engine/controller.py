@@ -51,6 +51,7 @@ class Controller:
         self._quota = Quota(limits, loop.time)
         self._rpm = limits.rpm
         self._throttle = Throttler(rate_limit=limits.rpm, period=MINUTE_S) if limits.rpm else None
+        self._by_minute = any((limits.rpm, limits.itpm, limits.otpm))
         self._dispatcher: asyncio.Task[None] | None = None
         self._woken = asyncio.Event()
         self._at_throttle = False
@@ -237,33 +238,36 @@ class Controller:
         self._grant()
 
     def _grant(self) -> None:
-        """Calls that may go out do, in their order; with a limit of requests the dispatcher lets them out."""
+        """Calls that may go out do, in their order; with limits per minute the dispatcher lets them out."""
         if self._closed:
             self.close()
-        elif self._throttle is None:
+        elif not self._by_minute:
             while self._may_go():
                 self._admit()
         elif self._dispatcher is None or self._dispatcher.done():
             if self._waiting:
-                self._dispatcher = self._loop.create_task(self._dispatch(self._throttle))
+                self._dispatcher = self._loop.create_task(self._dispatch())
         else:
             self._woken.set()
 
-    async def _dispatch(self, throttle: Throttler) -> None:
-        """Lets calls out, one request of the minute for each, until none waits.
+    async def _dispatch(self) -> None:
+        """Lets calls out one by one, each with its request of the minute, until none waits.
 
         The request is taken from the minute when all else allows the call, and is lost where that has changed since.
+        Each call is on its way before the next one is looked at, so that it counts from when it is really sent.
         """
         while self._waiting:
             self._woken.clear()
             if not self._may_go():
                 await self._woken.wait()
                 continue
-            self._at_throttle = True
-            await throttle.acquire()  # type: ignore[no-untyped-call]  # it has no types
-            self._at_throttle = False
+            if self._throttle is not None:
+                self._at_throttle = True
+                await self._throttle.acquire()  # type: ignore[no-untyped-call]  # it has no types
+                self._at_throttle = False
             if self._may_go():
                 self._admit()
+                await asyncio.sleep(0)
 
     def _admit(self) -> None:
         waiter = self._waiting.pop()
@@ -278,7 +282,7 @@ class Controller:
         if (wait_s := self._pace.cool_until - self._loop.time()) > 0:
             self._wake_in(wait_s)
             return False
-        if self.in_flight >= (1 if self._failures >= PROBE_AFTER else self._pace.limit):
+        if self.in_flight >= (1 if self._failures >= PROBE_AFTER or self._pace.alone else self._pace.limit):
             return False
         tokens_s, self._short_of = self._quota.wait_s(first.load)
         if tokens_s is not None and tokens_s > 0:

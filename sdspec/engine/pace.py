@@ -21,12 +21,16 @@ DECREASE = 0.85
 """Simulated against a capacity of 24: 20 to 21 stay in flight, where halving keeps 17 (design.md 2)."""
 INCREASE = 1 / 16
 """Of the limit per round trip, at least one call, where no ceiling is known."""
+FASTER_AFTER = 4
+"""Round trips without back-pressure until that becomes more, with each one."""
 APPROACH = 1 / 4
 """Of the way to the ceiling per round trip, at least one call."""
 FIRST_LATENCY_S = 0.2
 """Taken for the round trip before there has been an answer."""
-LONGEST_PAUSE_S = 20.0
-"""Of our own; an endpoint's Retry-After may be longer."""
+LONGEST_PAUSE_S = 2.0
+"""Of our own; an endpoint's Retry-After may be longer. Others may leave it meanwhile, and nobody would know."""
+ALONE_AFTER = 3
+"""Pauses in a row after which calls go out one at a time, until one is answered."""
 SHORTEST_PAUSE = 0.25
 """Of a round trip: so much for the first back-pressure, and twice as much each time that nothing else comes."""
 FIRST_PROBE = 20
@@ -65,6 +69,11 @@ class Pace:
         return max(1, int(self._limit))
 
     @property
+    def alone(self) -> bool:
+        """True when back-pressure is all that comes: one call at a time finds out when that is over."""
+        return self._pressures >= ALONE_AFTER
+
+    @property
     def round_trip_s(self) -> float:
         """What an answer takes."""
         return FIRST_LATENCY_S if self._latency_s is None else self._latency_s
@@ -83,8 +92,7 @@ class Pace:
             self._probe(now)
         gap = self._target() - self._limit
         if gap > 0:
-            share = INCREASE * self._limit if self._ceiling is None else APPROACH * gap
-            self._limit += min(gap, max(1.0, share) / self._limit)
+            self._limit += min(gap, self._growth(now, gap) / self._limit)
 
     def pressed(self, now: float, sent_at: float, among: int, retry_after_s: float | None) -> None:
         """Back-pressure came to a call that was sent as one of so many in flight."""
@@ -108,6 +116,13 @@ class Pace:
     def _target(self) -> float:
         """Where the limit goes: just below what was too many."""
         return self._most if self._ceiling is None else min(self._most, max(1.0, self._ceiling - 1.0))
+
+    def _growth(self, now: float, gap: float) -> float:
+        """Calls more in a round trip."""
+        if self._ceiling is not None:
+            return max(1.0, APPROACH * gap)
+        calm = (now - self._lowered_at) / self.round_trip_s / FASTER_AFTER
+        return max(1.0, INCREASE * self._limit) * max(1.0, calm)
 
     def _probe(self, now: float) -> None:
         """The ceiling is put higher, by more each time."""
@@ -140,7 +155,7 @@ class Pace:
             return
         self._paused_at = now
         pause_s = SHORTEST_PAUSE * 2**self._pressures * random.uniform(0.5, 1.0) * self.round_trip_s
-        self.cool_until = now + min(LONGEST_PAUSE_S, pause_s)
+        self.cool_until = now + min(max(LONGEST_PAUSE_S, self.round_trip_s), pause_s)
         self._pressures = min(self._pressures + 1, 12)
 
     def _wait_for_probe(self, now: float, retry_after_s: float | None) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from sdspec.engine.controller import ALIKE_REFUSALS, Controller
 from sdspec.engine.tally import Tally
 from sdspec.errors import RowFatal
+from tests.engine.callers import load
 from tests.engine.test_endpoints import run_on
 from tests.recipes import cli, run_spec, write_spec
 from tests.servers.openai import openai_server_in_thread
@@ -43,14 +44,14 @@ async def test_doubt_ends_when_the_journal_shows_that_the_endpoint_answers() -> 
     """Law 7: refusals in doubt hold back no call for ever, also when the journal proves the endpoint meanwhile."""
     controller = Controller(4, None, 60.0)
     refusal = RowFatal("content_filter", "filtered")
-    async with controller.slot((0, 0)):
-        async with controller.slot((0, 1)):
+    async with controller.slot((0, 0), load()):
+        async with controller.slot((0, 1), load()):
             for _ in range(ALIKE_REFUSALS):
                 controller.refused(refusal)
         controller.proven = True
         controller.refused(refusal)
     async with asyncio.timeout(1):
-        async with controller.slot((0, 2)):
+        async with controller.slot((0, 2), load()):
             pass
 
 
