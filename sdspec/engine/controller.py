@@ -56,6 +56,8 @@ class Controller:
         self._woken = asyncio.Event()
         self._at_throttle = False
         """The first call waits for the next request that the minute allows."""
+        self._held_since: float | None = None
+        """When the limits of the minute began to hold that call back."""
         self._short_of = ""
         """The token limit that the first call waits for."""
         self._outage_s = outage_s
@@ -263,6 +265,7 @@ class Controller:
                 continue
             if self._throttle is not None:
                 self._at_throttle = True
+                self._held_since = self._held_since or self._loop.time()
                 await self._throttle.acquire()  # type: ignore[no-untyped-call]  # it has no types
                 self._at_throttle = False
             if self._may_go():
@@ -270,6 +273,9 @@ class Controller:
                 await asyncio.sleep(0)
 
     def _admit(self) -> None:
+        if self._held_since is not None and self._failing_since is not None:  # nothing could succeed meanwhile
+            self._failing_since += self._loop.time() - max(self._held_since, self._failing_since)
+        self._held_since = None
         waiter = self._waiting.pop()
         self.in_flight += 1
         waiter.granted.set_result(self._quota.take(waiter.load, self.in_flight))
@@ -285,7 +291,9 @@ class Controller:
         if self.in_flight >= (1 if self._failures >= PROBE_AFTER or self._pace.alone else self._pace.limit):
             return False
         tokens_s, self._short_of = self._quota.wait_s(first.load)
-        if tokens_s is not None and tokens_s > 0:
+        if self._short_of:
+            self._held_since = self._held_since or self._loop.time()
+        if tokens_s:
             self._wake_in(tokens_s)
         return not self._short_of
 

@@ -35,7 +35,8 @@ SHORTEST_PAUSE = 0.25
 """Of a round trip: so much for the first back-pressure, and twice as much each time that nothing else comes."""
 FIRST_PROBE = 20
 """Round trips just below the ceiling before it is tried again."""
-LAST_PROBE = 160
+LAST_PROBE = 80
+"""So many at most: each step that goes wrong, which costs a refusal or two, doubles the wait for the next."""
 NEXT_PROBE = 3
 """Round trips between two steps beyond the ceiling that go well."""
 PAUSES_PER_PROBE = 30
@@ -139,6 +140,7 @@ class Pace:
         """A step beyond the ceiling went wrong, as it may: all is as before it, and the next one is later."""
         self._lowered_at = self._paused_at = now
         self._limit, self._ceiling, self._good = good, good + 1.0, None
+        self._probe_after = min(2 * self._probe_after, LAST_PROBE)
         self._wait_for_probe(now, retry_after_s)
 
     def _lower(self, now: float, among: int, retry_after_s: float | None) -> None:
@@ -162,4 +164,3 @@ class Pace:
         self._step = 1.0
         wait_s = max(self._probe_after * self.round_trip_s, PAUSES_PER_PROBE * (retry_after_s or 0.0))
         self._probe_at = now + wait_s
-        self._probe_after = min(2 * self._probe_after, LAST_PROBE)

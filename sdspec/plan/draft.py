@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from sdspec.contracts import Check, Dedup, Parser, Part, Provider
 from sdspec.dataset import Dataset
@@ -74,8 +74,7 @@ class Draft:
         if self.spec.is_bad(*at):
             return
         if error["type"] == "extra_forbidden":
-            fields = part.model_fields if len(error["loc"]) == 1 else {}
-            known = [info.alias or name for name, info in fields.items()]
+            known = _fields(part, error["loc"][:-1])
             self.problem(at, f"unknown key for kind {self._kind(key)!r}.", did_you_mean(str(error["loc"][-1]), known))
         elif error["type"] == "missing":
             self.problem(at, f"required for kind {self._kind(key)!r}, and not set.")
@@ -88,6 +87,16 @@ class Draft:
         for part in key:
             node = node[part] if not isinstance(node, Mapping) or part in node else {}
         return str(node.get("kind", "")) if isinstance(node, Mapping) else str(node)
+
+
+def _fields(model: type[BaseModel], path: Sequence[str | int]) -> list[str]:
+    """The keys that are known at a place inside of a part; none where that is no model of ours."""
+    for name in path:
+        found = model.model_fields[name].annotation if name in model.model_fields else None
+        if not (isinstance(found, type) and issubclass(found, BaseModel)):
+            return []
+        model = found
+    return [info.alias or name for name, info in model.model_fields.items()]
 
 
 def _sentence(message: str) -> str:

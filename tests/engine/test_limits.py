@@ -243,3 +243,22 @@ def test_what_is_waited_for_is_told() -> None:
         assert ended.value.subgroup(Closed) is not None
 
     virtually(main)
+
+
+def test_a_minute_that_is_waited_for_is_no_outage() -> None:
+    """Two calls a minute, and the first three fail: the time until the next may go out is not the endpoint's fault."""
+
+    async def main() -> None:
+        controller = Controller(8, Limits(rpm=2), 300.0)
+        left = [Transient("server_error", "oh", status=500)] * 3
+
+        async def serve(_: Load) -> Answer:
+            await asyncio.sleep(0.1)
+            if left:
+                raise left.pop()
+            return Answer("x", "stop", 1, 1)
+
+        assert all(await call_all(controller, [load()] * 4, serve))
+        assert asyncio.get_running_loop().time() > 180
+
+    virtually(main)

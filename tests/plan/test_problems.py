@@ -14,6 +14,7 @@ from tests.recipes import COLOURS, cli, cli_here, write_spec
 WRONG = [
     ("provider.kind=fak", "no provider of kind 'fak'. Did you mean 'fake'?"),
     ("+provider.latncy_s=1", "unknown key for kind 'fake'. Did you mean 'latency_s'?"),
+    ("+provider.limits.itmp=2", "unknown key for kind 'fake'. Did you mean 'itpm'?"),
     ("+provider.p429=2", "2 is not valid: input should be less than or equal to 1."),
     ("model.provider=judge", "no provider named 'judge'."),
     ("model.path=x.gguf", "x.gguf: cannot be read"),
