@@ -265,7 +265,7 @@ class Controller:
                 continue
             if self._throttle is not None:
                 self._at_throttle = True
-                self._held_since = self._held_since or self._loop.time()
+                self._held()
                 await self._throttle.acquire()  # type: ignore[no-untyped-call]  # it has no types
                 self._at_throttle = False
             if self._may_go():
@@ -278,7 +278,7 @@ class Controller:
         self._held_since = None
         waiter = self._waiting.pop()
         self.in_flight += 1
-        waiter.granted.set_result(self._quota.take(waiter.load, self.in_flight))
+        waiter.granted.set_result(self._quota.take(waiter.load))
 
     def _may_go(self) -> bool:
         """True when the first call that waits may go out; otherwise what it waits for wakes this up."""
@@ -292,10 +292,14 @@ class Controller:
             return False
         tokens_s, self._short_of = self._quota.wait_s(first.load)
         if self._short_of:
-            self._held_since = self._held_since or self._loop.time()
+            self._held()
         if tokens_s:
             self._wake_in(tokens_s)
         return not self._short_of
+
+    def _held(self) -> None:
+        if self._held_since is None:
+            self._held_since = self._loop.time()
 
     def _wake_in(self, wait_s: float) -> None:
         at = self._loop.time() + wait_s + 0.001

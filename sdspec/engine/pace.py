@@ -104,7 +104,7 @@ class Pace:
             if self._ceiling is not None:
                 self._ceiling = max(self._limit + 1.0, min(self._ceiling, float(among)))
             self._pause(now, sent_at)
-        elif self._good is not None and among > self._good:
+        elif self._good is not None and among >= self._good:
             self._step_back(now, self._good, retry_after_s)
         else:
             self._lower(now, among, retry_after_s)

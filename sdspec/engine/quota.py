@@ -25,6 +25,8 @@ class Quota:
         self._learned = Learned()
         self._input = None if limits.itpm is None else TokenWindow(limits.itpm, by_arrival=True)
         self._output = None if limits.otpm is None else TokenWindow(limits.otpm, by_arrival=False)
+        self.flying = 0
+        """Calls that have been sent and have no answer yet; one that is being journaled has a slot, and is not here."""
 
     def wait_s(self, load: Load) -> tuple[float | None, str]:
         """How long a call must wait, and which limit says so; 0 when it may go, None when only answers make room."""
@@ -34,10 +36,10 @@ class Quota:
                 return window.wait_s(now, guess), f"{window.limit:,} {name} tokens a minute"
         return 0.0, ""
 
-    def take(self, load: Load, among: int) -> Slot:
-        """A slot with what the call in it is expected to take; `among`: calls in flight, this one included."""
+    def take(self, load: Load) -> Slot:
+        """A slot with what the call in it is expected to take."""
         held = [(window, window.reserve(self._clock(), guess)) for window, guess, _ in self._both(load)]
-        return Slot(self, load, among, held)
+        return Slot(self, load, held)
 
     def settle(self, held: list[tuple[TokenWindow, Reservation]], used: tuple[int, int] | None) -> None:
         """Input and output tokens that a call has used stand in the place of the guesses.
@@ -70,21 +72,25 @@ NOTHING = (0, 0)
 class Slot:
     """A place in flight, and what is reserved for the call in it; that is settled once."""
 
-    def __init__(self, quota: Quota, load: Load, among: int, held: list[tuple[TokenWindow, Reservation]]) -> None:
+    def __init__(self, quota: Quota, load: Load, held: list[tuple[TokenWindow, Reservation]]) -> None:
         self._quota = quota
         self._load = load
         self._held = held
-        self.among = among
-        """Calls in flight when this one went out, itself included."""
+        self.among = 0
+        """Calls that the endpoint had when this one went out, itself included."""
 
     async def charged(self, call: Awaitable[Answer]) -> Answer:
         """What the call comes to; its tokens count as they are, not at all where an error came back."""
+        self._quota.flying += 1
+        self.among = self._quota.flying
         try:
             answer = await call
         except CallError as error:
             if error.status is not None and error.status >= FAILED:
                 self.give_back()
             raise
+        finally:
+            self._quota.flying -= 1
         self._quota.saw(self._load, answer)
         if (used := (answer.input_tokens, answer.output_tokens)) != NOTHING:
             self._settle(used)
