@@ -2,7 +2,21 @@
 
 from typing import Any
 
-__all__ = ["arun", "changes", "check", "compile", "explain", "export", "load", "open_run", "resume", "run", "sweep"]
+__all__ = [
+    "arun",
+    "changes",
+    "check",
+    "compile",
+    "doctor",
+    "explain",
+    "export",
+    "load",
+    "models",
+    "open_run",
+    "resume",
+    "run",
+    "sweep",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from sdspec.errors import Problem, SpecError, StoreError
-from sdspec.plan.compile import compile_all, compile_spec
+from sdspec.plan.compile import compile_all, compile_spec, provider_of
 from sdspec.plan.plan import Plan
 from sdspec.plan.recorded import OF_THE_ENVIRONMENT, as_overrides, recorded
 from sdspec.spec.load import load_spec, trace_spec
@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from sdspec.catalog.life import Life
+    from sdspec.engine.catalogue import Entry
+    from sdspec.engine.checkup import Section
+    from sdspec.engine.checkup import Watch as Looking
     from sdspec.engine.preview import Previewed
     from sdspec.engine.run import Observer, Summary
     from sdspec.exporting import Exported, Watch
@@ -149,6 +152,41 @@ def call_first(plan: Plan, count: int = 3, observer: Observer | None = None) -> 
             return await walk_first(plan, journal, count, observer or Silent())
 
     return asyncio.run(go())
+
+
+def doctor(
+    plan: Plan, watch: Looking | None = None, *, calls: bool = True, timeout_s: float = 15.0
+) -> tuple[Section, ...]:
+    """What stands between a plan and its run: the disk, and each model from its credentials to a structured answer.
+
+    `calls` asks each model twice, for a few tokens; nothing is journaled or fetched. No check takes much longer than
+    the time limit.
+    """
+    from sdspec.engine.checkup import Settings, Watch, checkup
+
+    settings = Settings(timeout_s, calls, plan.engine.concurrency)
+    return asyncio.run(checkup(plan, journal_path(plan), settings, watch or Watch()))
+
+
+def models(
+    target: str | os.PathLike[str] | None = None,
+    overrides: Sequence[str] = (),
+    cwd: Path | None = None,
+    *,
+    match: str = "",
+    provider: str = "provider",
+    timeout_s: float = 15.0,
+) -> list[Entry]:
+    """The models that a spec's provider offers, or that of a name below `providers:`; the spec needs no model yet.
+
+    `match` is a word of their id or name.
+
+    Raises SpecError where the provider is wrong, PrerequisiteError and RunFatal where it does not list its models.
+    """
+    from sdspec.engine.catalogue import entries
+
+    spec = load_spec(None if target is None else os.fspath(target), overrides, cwd=cwd)
+    return asyncio.run(entries(provider_of(spec, provider), timeout_s, match))
 
 
 def life(run: Run, row: str) -> Life:

@@ -15,6 +15,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from sdspec.calls import Answer, Ask, HttpRequest, HttpResponse, ModelCall, Wait
+from sdspec.diagnosis import OK, WARN, Diagnosis
+from sdspec.errors import Fatal
+from sdspec.offer import Offer, nearest
 from sdspec.rows import Reject, Row
 
 if TYPE_CHECKING:
@@ -256,6 +259,10 @@ class Endpoint:
     """The endpoint with credentials read again (in a thread), given what was said against these; PrerequisiteError."""
     renew_at: float | None = None
     """Unix time from which the credentials are read again before they are refused."""
+    source: str = ""
+    """For people: where the credentials are from, `the environment variable CDP_TOKEN`; empty: none are sent."""
+    expires: float | None = None
+    """Unix time at which the credentials expire, where they say so."""
 
 
 class Provider(Part):
@@ -283,6 +290,12 @@ class Provider(Part):
 
     slow_start: ClassVar[bool] = True
     """False where it is known how many calls the endpoint takes: they all go out at once."""
+
+    signs_with_time: ClassVar[bool] = False
+    """True where requests are refused that a clock has signed which is minutes off."""
+
+    starts_model: ClassVar[bool] = False
+    """True where the model runs on this machine, from when the endpoint is opened."""
 
     waits_for_surplus: ClassVar[bool] = True
     """False where calls still in flight when all wanted rows are kept are dropped: nobody has paid for them."""
@@ -327,11 +340,37 @@ class Provider(Part):
         """What is wrong with what the spec says that the model behind the id is."""
         return []
 
+    def least_tokens(self, model_id: str) -> int:
+        """The smallest `max_tokens` that the model takes."""
+        return 1
+
+    def diagnoses(self, model_id: str) -> list[Diagnosis]:
+        """What can be seen before the endpoint is opened; nothing is fetched or started."""
+        return []
+
+    def offered(self) -> tuple[Offer, ...] | None:
+        """The models there are, where that needs no endpoint; None: `offers` knows."""
+        return None
+
+    async def offers(self, endpoint: Endpoint, send: Transport, timeout_s: float) -> tuple[Offer, ...]:
+        """The models that the endpoint lists; raises CallError, PrerequisiteError, OSError."""
+        raise Fatal("not_an_endpoint", "nobody has said how such endpoints list their models")
+
+    def listed(self, model_id: str, offers: Sequence[Offer]) -> Diagnosis:
+        """Whether the endpoint's list has the model. Some endpoints answer for more models than they list."""
+        known = [offer.id for offer in offers]
+        if model_id in known:
+            return Diagnosis("model", OK, f"{model_id} is listed")
+        return Diagnosis("model", WARN, f"{model_id} is not among the {len(known)} listed", nearest(model_id, offers))
+
     @abstractmethod
     def open(
         self, model_id: str, concurrency: int, say: Callable[[str], None]
     ) -> AbstractAsyncContextManager[Endpoint]:
-        """The endpoint, ready for calls; raises PrerequisiteError. `say` tells the user what takes time."""
+        """The endpoint, ready for calls; raises PrerequisiteError. `say` tells the user what takes time.
+
+        An empty `model_id` says that no model will be asked, only for lists.
+        """
 
     def probe(self, endpoint: Endpoint) -> HttpRequest | None:
         """A request that costs nothing and shows whether calls can be answered; None where there is none."""

@@ -83,6 +83,18 @@ def answer(response: HttpResponse) -> Answer:
     return said(message.get("content"), choice.get("finish_reason"), message.get("refusal"), body.get("usage") or {})
 
 
+def models(response: HttpResponse) -> list[str]:
+    """The ids in the answer to `GET /models`; raises a CallError."""
+    if not 200 <= response.status < 300:
+        raise failure(response)
+    body = _json(response.body)
+    try:
+        return [str(model["id"]) for model in body["data"]]
+    except (LookupError, TypeError):
+        what = f"this is no list of models: {_shown(response.body)}"
+        raise Transient("garbled", what, status=response.status) from None
+
+
 def failure(response: HttpResponse) -> CallError:
     """What a response that is no success means for the caller."""
     status = response.status

@@ -73,6 +73,17 @@ def trait_of(model: str, name: str) -> bool | None:
     return said if isinstance(said, bool) else None
 
 
+def chat_models() -> tuple[str, ...]:
+    """All models of litellm's map that chat, by its names for them."""
+    return tuple(name for name, row in _map().items() if row.get("mode") == "chat" and name != "sample_spec")
+
+
+def made_for(model: str | None) -> str | None:
+    """What litellm's map says a model does: `chat`, `embedding`, `image_generation`; None where it is silent."""
+    said = _map().get(model or "", {}).get("mode")
+    return said if isinstance(said, str) else None
+
+
 def _tokens(value: Any) -> int | None:
     """The map has some numbers as texts, and an explanation where a number belongs."""
     return int(value) if str(value).isdecimal() and int(value) > 0 else None

@@ -1,8 +1,7 @@
 """AWS credentials from where AWS keeps them, and requests signed with them (Signature Version 4).
 
-The one file that imports botocore, and only inside functions: the import takes half a second. botocore looks for
-credentials (environment, profile, SSO, role, container, instance) and renews those that expire; it sends nothing but
-what that takes.
+botocore is imported only inside functions: that takes half a second. It looks for credentials (environment, profile,
+SSO, role, container, instance) and renews those that expire; it sends nothing but what that takes.
 """
 
 from __future__ import annotations
@@ -47,6 +46,10 @@ class Keys(NamedTuple):
     """All that is secret, in one text: three lines that sign requests, or a Bedrock API key."""
     expire: bool
     """They are renewed by looking at them again in time."""
+    source: str
+    """For people: where they are from."""
+    until: float | None = None
+    """Unix time at which they expire, where they say so."""
 
 
 class Credentials:
@@ -63,7 +66,7 @@ class Credentials:
             self._found = None
             if "\n" in bearer:
                 raise PrerequisiteError(f"the environment variable {BEARER} holds several lines. Set one key, in one.")
-            return Keys(bearer, expire=False)
+            return Keys(bearer, False, f"the environment variable {BEARER}")
         self._found = _credentials(self._account)
         return self.current()
 
@@ -78,8 +81,9 @@ class Credentials:
                 "AWS credentials: one of them holds a line break. Look at AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and "
                 "AWS_SESSION_TOKEN, or at ~/.aws/credentials."
             )
-        secret = "\n".join(parts)
-        return Keys(secret, expire=hasattr(self._found, "refresh_needed"))
+        until = getattr(self._found, "_expiry_time", None)  # botocore has no public name for it
+        source = _source(self._found.method, self._account)
+        return Keys("\n".join(parts), hasattr(self._found, "refresh_needed"), source, until and until.timestamp())
 
 
 def signed(url: str, headers: Mapping[str, str], body: bytes, secret: str, region: str) -> dict[str, str]:
@@ -94,6 +98,23 @@ def signed(url: str, headers: Mapping[str, str], body: bytes, secret: str, regio
     request = AWSRequest("POST", url, headers=dict(headers), data=body)
     SigV4Auth(ReadOnlyCredentials(access_key, secret_key, token or None), SERVICE, region).add_auth(request)
     return dict(request.headers.items())
+
+
+def _source(method: str, account: Account) -> str:
+    """Where AWS's chain found them, in the words of its documentation."""
+    named = account.profile or os.environ.get("AWS_PROFILE") or "default"
+    places = {
+        "env": "the environment variables AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+        "shared-credentials-file": f"profile {named} of ~/.aws/credentials",
+        "config-file": f"profile {named} of ~/.aws/config",
+        "sso": f"AWS SSO, profile {named}",
+        "custom-process": f"the credential_process of profile {named}",
+        "assume-role": f"the role {account.role_arn or f'of profile {named}'}",
+        "assume-role-with-web-identity": "a web identity token (AWS_WEB_IDENTITY_TOKEN_FILE)",
+        "iam-role": "the role of this EC2 instance",
+        "container-role": "the role of this container",
+    }
+    return places.get(method, method)
 
 
 @cache

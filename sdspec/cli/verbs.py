@@ -49,6 +49,7 @@ def add_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 
     _on_specs(verb)
     _looking_at_specs(verb)
+    _asking_providers(verb)
     _on_runs(verb)
     _for_people(verb)
 
@@ -90,6 +91,42 @@ def _on_specs(verb: Verb) -> None:
         )
     )
     plan.add_argument("--json", action="store_true", help="print plan and estimate as JSON")
+
+
+def _asking_providers(verb: Verb) -> None:
+    doctor = _with_spec(
+        verb(
+            "doctor",
+            "find what would stop a run: credentials, endpoint, model",
+            "sdspec doctor orders_sql",
+            "sdspec doctor provider=bedrock model=claude_haiku --no-call",
+            more="Each model is asked twice, for a few tokens, which are not journaled; --no-call asks nothing.\n"
+            "exit codes: 0 all is well, 1 a check failed, 2 the spec is wrong",
+        )
+    )
+    doctor.add_argument("--no-call", action="store_true", help="do not ask the model; everything else is looked at")
+    models = _with_spec(
+        verb(
+            "models",
+            "list the models that a provider offers",
+            "sdspec models provider=bedrock --match claude",
+            "sdspec models provider=openai --json",
+            more="Of a spec only its provider counts; it needs no model yet.",
+        )
+    )
+    models.add_argument("--match", metavar="WORD", help="only those with this word in their id or name")
+    models.add_argument(
+        "--provider", metavar="NAME", default="provider", help="one of `providers:`; the spec's own without it"
+    )
+    for parser in (doctor, models):
+        parser.add_argument(
+            "--timeout",
+            type=_seconds,
+            default=15.0,
+            metavar="SECONDS",
+            help="longest wait for one answer; 15 without it",
+        )
+        parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def _looking_at_specs(verb: Verb) -> None:
@@ -198,6 +235,17 @@ def _count(text: str) -> int:
 def _some(text: str) -> int:
     """How many things to show, one at least."""
     return _whole(text, 1)
+
+
+def _seconds(text: str) -> float:
+    """A time to wait."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < 86_400:
+        raise argparse.ArgumentTypeError(f"a number of seconds above 0 is needed, got '{text}'")
+    return seconds
 
 
 def _whole(text: str, least: int) -> int:

@@ -53,6 +53,15 @@ def hub_weights(model: HubModel, say: Callable[[str], None]) -> Path:
         ) from error
 
 
+def at_hand(model: HubModel) -> bool:
+    """Whether the file is in huggingface_hub's cache; nothing is fetched, and an id without a file says nothing."""
+    from huggingface_hub import try_to_load_from_cache
+
+    return model.file is not None and isinstance(
+        try_to_load_from_cache(model.repo, model.file, revision=model.revision), str
+    )
+
+
 def _only_file(model: HubModel) -> str:
     """The path of the repository's one GGUF file; off line, of the one in the cache."""
     import httpx

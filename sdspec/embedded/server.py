@@ -13,6 +13,7 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 
 import orjson
@@ -26,6 +27,8 @@ END_S = 5.0
 
 SAY_EVERY_S = 10.0
 
+INSTALL = "pip install 'sdspec[local]'"
+
 
 @dataclass(frozen=True, slots=True)
 class Served:
@@ -34,6 +37,11 @@ class Served:
     base_url: str
     api_key: str = field(repr=False)
     pid: int
+
+
+def can_serve() -> bool:
+    """Whether llama.cpp is installed; it is not loaded."""
+    return find_spec("xllamacpp") is not None
 
 
 @asynccontextmanager
@@ -103,7 +111,7 @@ async def _started(child: asyncio.subprocess.Process, settings: Settings, log: P
     if "url" in message:
         return str(message["url"])
     if message.get("error") == "missing":
-        raise PrerequisiteError("provider 'local' needs xllamacpp: pip install 'sdspec[local]'")
+        raise PrerequisiteError(f"provider 'local' needs xllamacpp: {INSTALL}")
     code = await child.wait()
     reason = message.get("error") or f"the process ended with code {code}"
     raise PrerequisiteError(f"llama.cpp cannot load {settings.model}: {_reason(log) or reason}")

@@ -39,6 +39,11 @@ def default_path() -> Path:
     return cache_folder() / "models" / Path(MEMBER).name
 
 
+def at_hand() -> bool:
+    """Whether the embedded model's file is there, whole; nothing is fetched."""
+    return _whole(default_path())
+
+
 async def default_weights(say: Callable[[str], None], progress: Progress | None = None) -> Path:
     """The embedded model's GGUF file, fetched if it is missing or damaged; raises PrerequisiteError.
 

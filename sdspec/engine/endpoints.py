@@ -100,12 +100,12 @@ class Endpoints:
     async def _open(self, model: Model, shut: asyncio.Event) -> Opened:
         opening = model.provider.open(model.call.id, self._concurrency, self._say)
         endpoint = await self._stack.enter_async_context(opening)
-        send = endpoint.transport or await self._session(endpoint)
+        send = endpoint.transport or await self.session(endpoint)
         return await self._ready(model, endpoint, send, shut), send
 
-    async def _session(self, endpoint: Endpoint) -> Transport:
+    async def session(self, endpoint: Endpoint) -> Transport:
         """One session for all endpoints that trust the same certificates; none goes to this machine by a proxy."""
-        kind = endpoint.tls, not _is_here(endpoint.base_url)
+        kind = endpoint.tls, not is_here(endpoint.base_url)
         async with self._lock:
             if kind not in self._sessions:
                 self._sessions[kind] = await self._stack.enter_async_context(http_transport(*kind))
@@ -162,7 +162,8 @@ def _is_due(endpoint: Endpoint) -> bool:
     return endpoint.renew is not None and endpoint.renew_at is not None and time.time() >= endpoint.renew_at
 
 
-def _is_here(base_url: str) -> bool:
+def is_here(base_url: str) -> bool:
+    """Whether an address is on this machine: no proxy is asked for it."""
     host = urlsplit(base_url).hostname or ""
     try:
         return ip_address(host).is_loopback

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
-from sdspec.errors import Problem, SpecError
+from sdspec.contracts import Provider
+from sdspec.errors import Problem, SpecError, did_you_mean
 from sdspec.plan.draft import Draft
 from sdspec.plan.passes.bind_models import bind_models
 from sdspec.plan.passes.bind_parts import bind_parts
@@ -19,6 +21,7 @@ from sdspec.plan.passes.read_examples import read_examples
 from sdspec.plan.passes.read_template import read_template
 from sdspec.plan.passes.shape_output import shape_output
 from sdspec.plan.plan import Plan
+from sdspec.spec.models import SpecConfig
 from sdspec.spec.spec import Spec
 
 PASSES = (
@@ -61,6 +64,24 @@ def _place(problem: Problem) -> tuple[str, list[int]]:
     """Sorts `a.yaml:12:5` behind `a.yaml:9:1`."""
     file, *numbers = problem.where.split(":")
     return file, [int(number) for number in numbers if number.isdecimal()]
+
+
+def provider_of(spec: Spec, name: str = "provider") -> Provider:
+    """One provider of a spec that may lack everything else; raises SpecError with what is wrong with it."""
+    draft = Draft(spec)
+    bind_parts(draft)
+    others = SpecConfig.model_fields.keys() - {"provider", "providers"}
+    problems = [one for one in (*spec.problems, *draft.problems) if _root(one) not in others]
+    if not problems and name not in draft.providers:
+        problems = [Problem("command line", f"no provider named {name!r}.", did_you_mean(name, draft.providers))]
+    if problems:
+        raise SpecError(sorted(dict.fromkeys(problems), key=_place))
+    return draft.providers[name]
+
+
+def _root(problem: Problem) -> str:
+    """`model` of `model.id: must be set.`"""
+    return re.split(r"[.:\[]", problem.what, maxsplit=1)[0]
 
 
 def compile_spec(spec: Spec) -> Plan:

@@ -6,7 +6,7 @@ import asyncio
 import os
 import re
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any, ClassVar
@@ -15,12 +15,14 @@ from urllib.parse import quote, urlsplit
 from pydantic import Field, ValidationInfo, field_validator
 
 from sdspec import wire
-from sdspec.aws import model_ids
+from sdspec.aws import control_plane, model_ids
 from sdspec.aws.credentials import Account, Credentials, Keys, region_problem, signed
 from sdspec.aws.failure import Called, failure
 from sdspec.calls import Answer, Ask, HttpRequest, HttpResponse, ModelCall
-from sdspec.contracts import Endpoint, Provider
+from sdspec.contracts import Endpoint, Provider, Transport
+from sdspec.diagnosis import FAIL, OK, SKIP, WARN, Diagnosis
 from sdspec.errors import PrerequisiteError
+from sdspec.offer import Offer, nearest
 from sdspec.providers.openai_compatible import trusting
 
 ENDPOINT_ENV = "AWS_ENDPOINT_URL_BEDROCK_RUNTIME"
@@ -43,6 +45,7 @@ class Bedrock(Provider):
 
     model_settings: ClassVar[frozenset[str]] = frozenset({"base_model", "context"})
     sampling: ClassVar[frozenset[str]] = frozenset({"temperature", "top_p", "top_k", "max_tokens", "stop"})
+    signs_with_time: ClassVar[bool] = True
     does_not_decide: ClassVar[frozenset[str]] = frozenset(
         {"limits", "region", "profile", "role_arn", "external_id", "endpoint_url", "ca_bundle"}
     )
@@ -123,12 +126,16 @@ class Bedrock(Provider):
             found["temperature"] = f"{call.temperature:g}, and Bedrock takes 0 to 1."
         if call.temperature is not None and call.top_p is not None and model_ids.takes_one_of_two(call.known_as):
             found["top_p"] = f"{call.id} takes temperature or top_p, not both. Set one of them to null."
-        small = call.max_tokens is not None and call.max_tokens < LEAST_TOKENS
-        if small and model_ids.is_of(call.known_as, "openai.gpt-", "xai.grok-"):
-            found["max_tokens"] = f"{call.max_tokens}, and {call.id} takes {LEAST_TOKENS} at least."
+        least = self.least_tokens(call.known_as)
+        if call.max_tokens is not None and call.max_tokens < least:
+            found["max_tokens"] = f"{call.max_tokens}, and {call.id} takes {least} at least."
         if wrong := model_ids.stop_problem(call.known_as, call.stop):
             found["stop"] = wrong
         return found
+
+    def least_tokens(self, model_id: str) -> int:
+        """One, but of OpenAI's and xAI's models."""
+        return LEAST_TOKENS if model_ids.is_of(model_id, "openai.gpt-", "xai.grok-") else 1
 
     def native_schema_for(self, model_id: str) -> bool:
         """True where the model takes a schema, or can be made to call a tool whose arguments have it."""
@@ -139,10 +146,33 @@ class Bedrock(Provider):
         needs = ("supports_function_calling", "supports_tool_choice")
         return all(model_ids.trait(model_id, self.region, name) for name in needs)
 
+    async def offers(self, endpoint: Endpoint, send: Transport, timeout_s: float) -> tuple[Offer, ...]:
+        """The foundation models that write text, and the inference profiles that call them from this region."""
+        account = control_plane.Asked(self.region, endpoint.secret, timeout_s, self.ca_bundle)
+        return tuple(await asyncio.to_thread(control_plane.offers, account))
+
+    def listed(self, model_id: str, offers: Sequence[Offer]) -> Diagnosis:
+        """Whether this region calls the model, and by which id; some ARNs hide what they call."""
+        known = model_ids.understood(model_id)
+        offer = next((one for one in offers if one.id in (model_id, _known_as(model_id))), None)
+        if offer is None and (known is None or known.model is None):
+            return Diagnosis("model", SKIP, "the id hides the model: only a call shows whether it can be used")
+        if offer is None:
+            what = f"{model_id} is not offered in {self.region}"
+            return Diagnosis("model", FAIL, what, nearest(_known_as(model_id), offers))
+        if offer.instead:
+            what = f"{model_id} cannot be called by its own id in {self.region}, only by an inference profile"
+            return Diagnosis("model", FAIL, what, f"Set model.id={offer.instead[0]}")
+        how = f"{model_id} is offered in {self.region}{f', {offer.called}' if offer.called else ''}"
+        if offer.note:
+            return Diagnosis("model", WARN, f"{how}; {offer.note}", "AWS will take it away: plan for another one.")
+        return Diagnosis("model", OK, how)
+
     @asynccontextmanager
     async def open(self, model_id: str, concurrency: int, say: Callable[[str], None]) -> AsyncIterator[Endpoint]:
         """The endpoint with credentials that are renewed; raises PrerequisiteError when there are none."""
-        wire.warm()
+        if model_id:
+            wire.warm()
         url = self._url()
         ca_bundle = self.ca_bundle or os.environ.get(CA_BUNDLE_ENV, "").strip() or None
         tls = trusting(ca_bundle)
@@ -194,7 +224,7 @@ def _endpoint(closed: Endpoint, credentials: Credentials, keys: Keys) -> Endpoin
         return _endpoint(closed, credentials, found)
 
     renew_at = time.time() + LOOK_EVERY_S if keys.expire else None
-    return replace(closed, secret=keys.secret, renew=renew, renew_at=renew_at)
+    return replace(closed, secret=keys.secret, renew=renew, renew_at=renew_at, source=keys.source, expires=keys.until)
 
 
 def _known_as(model_id: str) -> str:

@@ -20,8 +20,9 @@ from pydantic import Field, field_validator
 
 from sdspec import openai_format, wire
 from sdspec.calls import Answer, Ask, HttpRequest, HttpResponse, Wait
-from sdspec.contracts import Endpoint, Provider
+from sdspec.contracts import Endpoint, Provider, Transport
 from sdspec.errors import AuthExpired, Fatal, PrerequisiteError, did_you_mean
+from sdspec.offer import Offer
 from sdspec.providers.openai_compatible import UNSENDABLE, address, sendable, trusting
 
 WIRE = "openai_like"
@@ -97,7 +98,8 @@ class Cloudera(Provider):
     @asynccontextmanager
     async def open(self, model_id: str, concurrency: int, say: Callable[[str], None]) -> AsyncIterator[Endpoint]:
         """The endpoint with its token; raises PrerequisiteError when there is none."""
-        wire.warm()
+        if model_id:
+            wire.warm()
         endpoint = Endpoint(self.base_url, tls=trusting(self.ca_bundle))
         yield self._with(endpoint, self._token())
 
@@ -131,6 +133,15 @@ class Cloudera(Provider):
             )
         return None
 
+    async def offers(self, endpoint: Endpoint, send: Transport, timeout_s: float) -> tuple[Offer, ...]:
+        """`GET /models`: mostly the one that the endpoint was made for."""
+        probe = self.probe(endpoint)
+        assert probe is not None
+        response = await send(probe, timeout_s)
+        if response.status in (403, 404):
+            raise PrerequisiteError(self._no_way(response.status))
+        return tuple(Offer(name) for name in openai_format.models(response))
+
     def request(self, ask: Ask, endpoint: Endpoint) -> HttpRequest:
         """The request that asks this."""
         return wire.request(WIRE, ask, endpoint.base_url, endpoint.secret, structured=self.structured)
@@ -160,7 +171,7 @@ class Cloudera(Provider):
 
     def _with(self, endpoint: Endpoint, token: _Token) -> Endpoint:
         renew_at = None if token.expires is None else max(token.expires - EARLY_S, time.time() + READ_AGAIN_S)
-        opened = replace(endpoint, secret=token.secret, renew_at=renew_at)
+        opened = replace(endpoint, secret=token.secret, renew_at=renew_at, source=token.source, expires=token.expires)
         return replace(opened, renew=lambda why: self._renewed(opened, why))
 
     def _renewed(self, endpoint: Endpoint, why: str) -> Endpoint:

@@ -16,6 +16,7 @@ from sdspec.contracts import Endpoint, Provider
 from sdspec.errors import Fatal
 from sdspec.faking.endpoint import TEMPLATE_FAULT, fake_endpoint
 from sdspec.faking.faults import Knobs
+from sdspec.offer import Offer
 
 _SAYS = ("prefusal", "pnonsense", "pbroken_json", "bad_request_every")
 """Knobs that decide what comes of an ask; all others only decide when, and after how many tries."""
@@ -76,6 +77,10 @@ class Fake(Provider):
     def endpoint_identity(self) -> str:
         """`fake`, and the knobs that decide what comes of an ask."""
         return " ".join(["fake", *(f"{name}={value}" for name, value in self.deciding().items())])
+
+    def offered(self) -> tuple[Offer, ...]:
+        """One that takes any id."""
+        return (Offer("fake", "any id will do", note="answers without a model"),)
 
     @asynccontextmanager
     async def open(self, model_id: str, concurrency: int, say: Callable[[str], None]) -> AsyncIterator[Endpoint]:

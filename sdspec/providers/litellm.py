@@ -15,7 +15,8 @@ from sdspec import litellm_client, openai_format, routes, wire
 from sdspec.calls import Answer, Ask, HttpRequest, HttpResponse, ModelCall
 from sdspec.contracts import Endpoint, Provider
 from sdspec.errors import PrerequisiteError
-from sdspec.prices import price_of, window_of
+from sdspec.offer import Offer
+from sdspec.prices import chat_models, price_of, window_of
 from sdspec.providers.openai_compatible import address, trusting
 
 UNPREFIXED = ("openai/", "anthropic/", "cohere/", "cohere_chat/", "vertex_ai/")
@@ -60,6 +61,10 @@ class LiteLLM(Provider):
         prefix = next((prefix for prefix in UNPREFIXED if model_id.startswith(prefix)), "")
         names = (model_id, model_id.removeprefix(prefix))
         return next((name for name in names if price_of(name) or window_of(name)), None)
+
+    def offered(self) -> tuple[Offer, ...]:
+        """The models that chat of litellm's map; it knows more providers' models than are in there."""
+        return tuple(Offer(name) for name in chat_models())
 
     def model_problems(self, model_id: str) -> list[str]:
         try:

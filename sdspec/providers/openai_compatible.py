@@ -12,10 +12,11 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
-from sdspec import wire
+from sdspec import openai_format, wire
 from sdspec.calls import Answer, Ask, HttpRequest, HttpResponse
-from sdspec.contracts import Endpoint, Provider
+from sdspec.contracts import Endpoint, Provider, Transport
 from sdspec.errors import PrerequisiteError
+from sdspec.offer import Offer
 
 UNSENDABLE = "holds a line break or another control character, which no header can carry. Set it again, without."
 """What is said of such a key: some tools print two, or break a long one."""
@@ -55,7 +56,8 @@ class OpenAICompatible(Provider):
     @asynccontextmanager
     async def open(self, model_id: str, concurrency: int, say: Callable[[str], None]) -> AsyncIterator[Endpoint]:
         """The endpoint with its key; raises PrerequisiteError when the key's variable is not set."""
-        wire.warm()
+        if model_id:
+            wire.warm()
         secret = self._secret()
         if self.api_key_env and not secret:
             raise PrerequisiteError(
@@ -65,7 +67,14 @@ class OpenAICompatible(Provider):
         if not sendable(secret):
             raise PrerequisiteError(f"provider.api_key_env: the environment variable {self.api_key_env} {UNSENDABLE}")
         renew = self._refused if self.api_key_env else None
-        yield Endpoint(self.base_url, secret, tls=trusting(self.ca_bundle), renew=renew)
+        source = f"the environment variable {self.api_key_env}" if self.api_key_env else ""
+        yield Endpoint(self.base_url, secret, tls=trusting(self.ca_bundle), renew=renew, source=source)
+
+    async def offers(self, endpoint: Endpoint, send: Transport, timeout_s: float) -> tuple[Offer, ...]:
+        """`GET /models`, which most servers of this format have."""
+        headers = {"authorization": f"Bearer {endpoint.secret}"} if endpoint.secret else {}
+        response = await send(HttpRequest(f"{endpoint.base_url}/models", headers, b"", method="GET"), timeout_s)
+        return tuple(Offer(name) for name in openai_format.models(response))
 
     def request(self, ask: Ask, endpoint: Endpoint) -> HttpRequest:
         """The request that asks this."""

@@ -18,7 +18,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "aiohttp": ("sdspec.engine.transport",),
     "argcomplete": ("sdspec.cli",),
     "asyncio_throttle": ("sdspec.engine.controller",),
-    "botocore": ("sdspec.aws.credentials",),
+    "botocore": ("sdspec.aws",),
     "datasets": ("sdspec.api", "sdspec.exporters.hf"),
     "duckdb": ("sdspec.catalog", "sdspec.sql"),
     "filelock": ("sdspec.embedded",),

@@ -28,27 +28,16 @@ from typing import Any
 from urllib.parse import parse_qs, unquote
 
 import orjson
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.credentials import ReadOnlyCredentials
 
 from sdspec.faking.invent import invent, sentence
+from tests.servers.aws_keys import Key, lent, signature
+from tests.servers.bedrock_lists import LISTS, OFFERED, Model, list_errors, page
 from tests.servers.behind import Said, chat, model_behind
 from tests.servers.converse_model import converse_errors
 from tests.servers.http import Reply, Request, running, serving
 
 CHARS_PER_TOKEN = 4
 CLOCK_SKEW_S = 300
-
-
-@dataclass(frozen=True, slots=True)
-class Key:
-    """Credentials that the server knows."""
-
-    access: str = "AKIDEXAMPLE"
-    secret: str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
-    token: str | None = None
-    """The session token that must come with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +90,12 @@ class Behaviour:
     pthrottle: float = 0.0
     """Share of requests that are throttled."""
     seed: int = 0
+    clock_s: float = 0.0
+    """How far the server's clock is ahead."""
+    offered: tuple[Model, ...] = OFFERED
+    """What the region offers, in lists."""
+    may_list: bool = True
+    """False: these credentials may call models, and not list them."""
 
 
 class BedrockServer:
@@ -120,6 +115,8 @@ class BedrockServer:
         self.bodies: deque[dict[str, Any]] = deque(maxlen=1000)
         self.after: dict[int, Callable[[], None]] = {}
         """What happens once so many calls have been answered."""
+        self.listed: Counter[str] = Counter()
+        """Pages of each list."""
         self.lent = 0
         """How often a role was assumed."""
         self.in_flight = 0
@@ -143,17 +140,39 @@ class BedrockServer:
             return reply
         if request.method == "POST" and request.path == "/":
             return self._assume_role(request)
-        return _failed(Failure(404, "UnknownOperationException", f"{request.method} {request.path}"))
+        if request.method == "GET" and parts[1] in LISTS:
+            return self._listed(request, parts[1])
+        return self._failed(Failure(404, "UnknownOperationException", f"{request.method} {request.path}"))
+
+    def _listed(self, request: Request, what: str) -> Reply:
+        """A page of one of the lists of the control plane."""
+        self.listed[what] += 1
+        if refused := self._unproven(request):
+            return self._failed(refused)
+        if not self.behaviour.may_list:
+            who = "User: arn:aws:iam::123456789012:user/writer is not authorized to perform: bedrock:" + LISTS[what]
+            return self._failed(Failure(403, "AccessDeniedException", who))
+        query = {name: values[0] for name, values in parse_qs(request.path.partition("?")[2]).items()}
+        body = page(what, query, self.behaviour.offered, self.behaviour.region)
+        if wrong := list_errors(what, body):
+            raise AssertionError(f"this server's own list is wrong: {wrong}")
+        return Reply(200, orjson.dumps(body), {"date": format_datetime(self._now(), usegmt=True)})
+
+    def _now(self) -> datetime:
+        return datetime.now(UTC) + timedelta(seconds=self.behaviour.clock_s)
+
+    def _failed(self, failure: Failure) -> Reply:
+        return _failed(failure, self._now())
 
     async def _converse(self, request: Request, model: str) -> Reply:
         if refused := self._unproven(request):
-            return _failed(refused)
+            return self._failed(refused)
         try:
             body = orjson.loads(request.body)
         except orjson.JSONDecodeError:
-            return _failed(Failure(400, "SerializationException", "the body is not JSON"))
+            return self._failed(Failure(400, "SerializationException", "the body is not JSON"))
         if wrong := converse_errors("input", {**body, "modelId": model}):
-            return _failed(Failure(400, "ValidationException", wrong))
+            return self._failed(Failure(400, "ValidationException", wrong))
         self.asked[_texts(body["messages"][-1])] += 1
         self.models[model] += 1
         self.bodies.append(body)
@@ -162,7 +181,7 @@ class BedrockServer:
         if failure and failure.hang:
             await asyncio.Event().wait()
         if failure and not failure.cut:
-            return _failed(failure)
+            return self._failed(failure)
         answer = await self._answer(body)
         if isinstance(answer, Failure):
             return _failed(answer)
@@ -208,30 +227,21 @@ class BedrockServer:
             text = f"Credential should be scoped to a valid region, not '{region}'."
             return Failure(403, "InvalidSignatureException", text)
         sent = datetime.strptime(request.headers["x-amz-date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
-        if abs((datetime.now(UTC) - sent).total_seconds()) > CLOCK_SKEW_S or sent.strftime("%Y%m%d") != day:
+        if abs((self._now() - sent).total_seconds()) > CLOCK_SKEW_S or sent.strftime("%Y%m%d") != day:
             text = f"Signature expired: {sent:%Y%m%dT%H%M%SZ} is now earlier than this server's time."
             return Failure(403, "InvalidSignatureException", text)
-        if not hmac.compare_digest(_signature(request, fields["SignedHeaders"], key, region), fields["Signature"]):
+        if not hmac.compare_digest(signature(request, fields["SignedHeaders"], key, region), fields["Signature"]):
             text = "The request signature we calculated does not match the signature you provided."
             return Failure(403, "InvalidSignatureException", text)
         return None
 
     def _assume_role(self, request: Request) -> Reply:
         """What STS answers to AssumeRole: credentials for an hour, always new ones."""
-        asked = parse_qs(request.body.decode())
-        assert asked["Action"] == ["AssumeRole"] and "authorization" in request.headers
+        assert "authorization" in request.headers
         self.lent += 1
         key = Key(f"ASIALENT{self.lent}", f"lent-secret-{self.lent}", f"lent-token-{self.lent}")
         self._lent_keys.append(key)
-        until = (datetime.now(UTC) + timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
-        xml = (
-            '<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult><Credentials>'
-            f"<AccessKeyId>{key.access}</AccessKeyId><SecretAccessKey>{key.secret}</SecretAccessKey>"
-            f"<SessionToken>{key.token}</SessionToken><Expiration>{until}</Expiration></Credentials>"
-            f"<AssumedRoleUser><AssumedRoleId>AROA:x</AssumedRoleId><Arn>{asked['RoleArn'][0]}</Arn></AssumedRoleUser>"
-            "</AssumeRoleResult><ResponseMetadata><RequestId>0</RequestId></ResponseMetadata></AssumeRoleResponse>"
-        )
-        return Reply(200, xml.encode(), {"content-type": "text/xml"})
+        return Reply(200, lent(key, request.body), {"content-type": "text/xml"})
 
     async def _answer(self, body: dict[str, Any]) -> dict[str, Any] | Failure:
         said = await self._said(body)
@@ -288,16 +298,6 @@ def _forced_tool(body: dict[str, Any]) -> str | None:
     return body.get("toolConfig", {}).get("toolChoice", {}).get("tool", {}).get("name")
 
 
-def _signature(request: Request, names: str, key: Key, region: str) -> str:
-    """The signature that this request must have, computed by botocore from what arrived."""
-    headers = {name: request.headers[name] for name in names.split(";") if name in request.headers}
-    url = f"http://{request.headers['host']}{request.path}"
-    again = AWSRequest(request.method, url, headers=headers, data=request.body)
-    again.context["timestamp"] = request.headers["x-amz-date"]
-    auth = SigV4Auth(ReadOnlyCredentials(key.access, key.secret, key.token), "bedrock", region)
-    return str(auth.signature(auth.string_to_sign(again, auth.canonical_request(again)), again))
-
-
 async def _forwarded(base_url: str, key: str, body: dict[str, Any]) -> Said | Failure:
     """What the endpoint says to the same conversation, with its own token counts."""
     settings = body.get("inferenceConfig", {})
@@ -332,14 +332,14 @@ def _tokens(body: dict[str, Any]) -> int:
     return -(-sum(map(len, texts)) // CHARS_PER_TOKEN)
 
 
-def _failed(failure: Failure) -> Reply:
+def _failed(failure: Failure, now: datetime | None = None) -> Reply:
     if failure.drop:
         return Reply(drop=True)
     if not failure.name:
         return Reply(failure.status, failure.body or b"", failure.headers)
     headers = {
         "x-amzn-errortype": f"{failure.name}:http://internal.amazon.com/coral/com.amazon.bedrock/",
-        "date": format_datetime(datetime.now(UTC), usegmt=True),
+        "date": format_datetime(now or datetime.now(UTC), usegmt=True),
         **failure.headers,
     }
     body = orjson.dumps({"message": failure.message}) if failure.body is None else failure.body
@@ -392,7 +392,7 @@ async def _serve(behaviour: Behaviour, port: int) -> None:
     async with bedrock_server(behaviour, port) as server:
         key = behaviour.keys[0]
         print(f"export AWS_ACCESS_KEY_ID={key.access} AWS_SECRET_ACCESS_KEY={key.secret}")
-        print(f"export AWS_ENDPOINT_URL_BEDROCK_RUNTIME={server.url}", flush=True)
+        print(f"export AWS_ENDPOINT_URL_BEDROCK_RUNTIME={server.url} AWS_ENDPOINT_URL_BEDROCK={server.url}", flush=True)
         await asyncio.Event().wait()
 
 

@@ -1,4 +1,4 @@
-"""Converse's requests and answers held against botocore's service model `bedrock-runtime`."""
+"""Requests and answers of Bedrock held against botocore's service models `bedrock-runtime` and `bedrock`."""
 
 from __future__ import annotations
 
@@ -13,13 +13,19 @@ from botocore.validate import ParamValidator
 
 
 @cache
-def _operation() -> OperationModel:
-    return Session().get_service_model("bedrock-runtime").operation_model("Converse")
+def _operation(service: str, name: str) -> OperationModel:
+    return Session().get_service_model(service).operation_model(name)
 
 
 def converse_errors(side: str, params: dict[str, Any]) -> str:
+    """What is wrong with the `input` or the `output` of a Converse call; empty where nothing is."""
+    return errors("bedrock-runtime", "Converse", side, params)
+
+
+def errors(service: str, operation: str, side: str, params: dict[str, Any]) -> str:
     """What is wrong with the `input` or the `output` of a call; empty where nothing is."""
-    shape = _operation().input_shape if side == "input" else _operation().output_shape
+    called = _operation(service, operation)
+    shape = called.input_shape if side == "input" else called.output_shape
     assert shape is not None
     found = ParamValidator().validate(params, shape)
     said = [found.generate_report()] if found.has_errors() else []

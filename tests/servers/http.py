@@ -60,6 +60,11 @@ class _Connection(asyncio.Protocol):
         if self._task:
             self._task.cancel()
 
+    def end(self) -> None:
+        """It is closed, whatever is in flight."""
+        if hasattr(self, "_transport"):
+            self._transport.abort()
+
     def data_received(self, data: bytes) -> None:
         self._buffer += data
         self._next()
@@ -108,14 +113,23 @@ class _Connection(asyncio.Protocol):
 async def serving(handler: Handler, port: int = 0, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
     """The server's URL, in the running event loop; requests still being answered at the end are dropped."""
     tasks: set[asyncio.Task[None]] = set()
+    connections: list[_Connection] = []
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: _Connection(handler, tasks), "127.0.0.1", port, ssl=tls)
+
+    def connected() -> _Connection:
+        connections.append(_Connection(handler, tasks))
+        return connections[-1]
+
+    server = await loop.create_server(connected, "127.0.0.1", port, ssl=tls)
     try:
         yield f"{'https' if tls else 'http'}://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     finally:
         server.close()
         for task in tasks:
             task.cancel()
+        for connection in connections:
+            connection.end()
+        await asyncio.sleep(0)  # the loop closes their sockets now
 
 
 @contextmanager

@@ -1,0 +1,79 @@
+"""How requests reach an address: directly, or by the proxy that the environment names (as aiohttp reads it)."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+from sdspec.diagnosis import FAIL, Diagnosis
+from sdspec.engine.endpoints import is_here
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """The way to one address."""
+
+    host: str
+    port: int
+    variable: str = ""
+    """The variable that names a proxy for such addresses; empty where none does."""
+    proxy: str = ""
+    """HOST:PORT of the proxy that is used; empty for a direct connection. Its user and password are left out."""
+    bypass: str = ""
+    """Why the proxy is not used: `NO_PROXY`, or that the address is on this machine."""
+
+    def __str__(self) -> str:
+        """What to add to a sentence; empty where there is nothing to be said."""
+        if self.proxy:
+            return f" by the proxy {self.proxy} of {self.variable}"
+        return f" without the proxy of {self.variable} ({self.bypass})" if self.variable else ""
+
+
+def route_to(url: str) -> Route:
+    """The way that a request to this URL takes."""
+    parts = urlsplit(url)
+    host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+    proxy = getproxies().get(parts.scheme)
+    if not proxy:
+        return Route(host, port)
+    lower = f"{parts.scheme}_proxy"  # which comes first where both are set (urllib.request.getproxies_environment)
+    variable = lower if os.environ.get(lower) else lower.upper()
+    if is_here(url):
+        return Route(host, port, variable, bypass="the address is on this machine")
+    if proxy_bypass(host):
+        name = "no_proxy" if os.environ.get("no_proxy") else "NO_PROXY"
+        return Route(host, port, variable, bypass=f"{name} leaves out {host}")
+    named = urlsplit(proxy if "//" in proxy else f"//{proxy}")
+    return Route(host, port, variable, proxy=named.netloc.rpartition("@")[2])
+
+
+async def unresolved(route: Route) -> Diagnosis | None:
+    """What is wrong with the name of the host; None where it has an address."""
+    try:
+        await asyncio.get_running_loop().getaddrinfo(route.host, route.port)
+    except OSError as error:
+        said = f"the name {route.host} cannot be resolved: {error.strerror or error}"
+        hint = "Check the address and the region; VPN, private DNS, or a proxy (HTTPS_PROXY) may be needed."
+        return Diagnosis("endpoint", FAIL, said, hint, stops=True)
+    return None
+
+
+def unreached(route: Route, error: OSError, timeout_s: float) -> Diagnosis:
+    """What to do about an address that does not answer."""
+    why = f"no answer within {timeout_s:g} s" if isinstance(error, TimeoutError) else str(error)
+    said = f"{route.host}:{route.port} is not reached{route}: {why}"
+    if route.proxy and not isinstance(error, TimeoutError):
+        return Diagnosis("endpoint", FAIL, str(error), stops=True)  # the transport names the proxy and what to do
+    if route.proxy:
+        hint = at_proxy(route)
+    else:
+        hint = "Is it running, and is the address right? A firewall may want a VPN or a proxy (HTTPS_PROXY)."
+    return Diagnosis("endpoint", FAIL, said, hint, stops=True)
+
+
+def at_proxy(route: Route) -> str:
+    """What to do about a proxy that does not help."""
+    return f"Is {route.variable} right? NO_PROXY={route.host} goes without the proxy."
