@@ -235,6 +235,10 @@ def settings(ask: Ask, structured: bool) -> dict[str, Any]:
     return {name: value for name, value in settings.items() if value is not None}
 
 
+_ONE_THREAD = threading.Lock()
+"""Where two endpoints are opened at once, pydantic must not build one schema in two threads."""
+
+
 @cache
 def library() -> Any:
     """litellm, imported with all that it does by itself switched off."""
@@ -242,11 +246,12 @@ def library() -> Any:
     os.environ.setdefault("LITELLM_MODE", "PRODUCTION")  # else it loads ./.env into the environment when imported
     for name in ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    litellm: Any = importlib.import_module("litellm")
-    litellm.telemetry = False
-    litellm.suppress_debug_info = True
-    litellm.num_retries = 0
-    litellm.ModelResponse()  # pydantic builds its schema with the first one, which takes long: better now than later
+    with _ONE_THREAD:
+        litellm: Any = importlib.import_module("litellm")
+        litellm.telemetry = False
+        litellm.suppress_debug_info = True
+        litellm.num_retries = 0
+        litellm.ModelResponse()  # pydantic builds its schema with the first one, which takes long: better now
     return litellm
 
 
