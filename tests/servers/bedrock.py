@@ -336,7 +336,8 @@ def _failed(failure: Failure, now: datetime | None = None) -> Reply:
     if failure.drop:
         return Reply(drop=True)
     if not failure.name:
-        return Reply(failure.status, failure.body or b"", failure.headers)
+        said = orjson.dumps({"message": failure.message}) if failure.body is None else failure.body
+        return Reply(failure.status, said, failure.headers)
     headers = {
         "x-amzn-errortype": f"{failure.name}:http://internal.amazon.com/coral/com.amazon.bedrock/",
         "date": format_datetime(now or datetime.now(UTC), usegmt=True),
