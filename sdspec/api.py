@@ -253,9 +253,14 @@ def _run_swept(plan: Plan, observer: Observer, make: Callable[[], RunFolder], *,
     asyncio.run(run_into(plan, make, journal_path(plan), observer, retry_errors=retry_errors))
 
 
-def resume(run: Run, observer: Observer | None = None, *, retry_errors: bool = False) -> Run:
-    """The run, finished in its own folder; answers come from its journal. One that is done is left as it is."""
-    plan = plan_of(run)
+def resume(
+    run: Run, observer: Observer | None = None, *, overrides: Sequence[str] = (), retry_errors: bool = False
+) -> Run:
+    """The run, finished in its own folder; answers come from its journal. One that is done is left as it is.
+
+    What it has spent counts on. Overrides may give it another budget (`budget.usd=20`) and nothing else: SpecError.
+    """
+    plan = plan_of(run, overrides)
     record = run.record()
     if record["status"] == "done":
         return run
@@ -272,10 +277,17 @@ def resume(run: Run, observer: Observer | None = None, *, retry_errors: bool = F
     return Run(run.folder, asyncio.run(run_on(plan, run.folder, path, watch, retry_errors=retry_errors)))
 
 
-def plan_of(run: Run) -> Plan:
-    """The plan of a run, compiled again from its `spec.yaml`; raises SpecError where that gives another plan now."""
-    plan = compile(load(run.path / "spec.yaml"))
-    planned = run.record()["plan"]
+def plan_of(run: Run, overrides: Sequence[str] = ()) -> Plan:
+    """The plan of a run, compiled again from its `spec.yaml`, with the budget that it had last or that overrides give.
+
+    Raises SpecError where that gives another plan now, and for overrides of more than the budget.
+    """
+    if problems := [_not_of_budgets(word, run) for word in overrides if not _OF_BUDGETS.match(word)]:
+        raise SpecError(problems)
+    record = run.record()
+    last = [f"budget.{name}={'null' if most is None else most}" for name, most in record.get("budget", {}).items()]
+    plan = compile(load(run.path / "spec.yaml", [*last, *overrides]))
+    planned = record["plan"]
     if plan.id != planned:
         what = f"its spec.yaml now compiles to plan {plan.id}, and the run was of plan {planned}."
         hint = f"Start a new run: sdspec run {run.path / 'spec.yaml'}."
@@ -296,6 +308,15 @@ def _moved(run: Run, plan: Plan) -> list[Problem]:
         for key, value in was.items()
         if now.get(key) != value
     ]
+
+
+_OF_BUDGETS = re.compile(r"[+~]*budget(\.|=|$)")
+
+
+def _not_of_budgets(word: str, run: Run) -> Problem:
+    what = "a resume finishes a run as it was begun; it takes another budget, and no other key."
+    hint = f"A new run takes what the journal holds: sdspec run {os.path.relpath(run.path / 'spec.yaml')} {word}"
+    return Problem(f"override '{word}'", what, hint)
 
 
 def export(

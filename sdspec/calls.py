@@ -122,6 +122,10 @@ class Answer:
     output_tokens: int = 0
     cached_tokens: int = 0
     """Of the input tokens, how many the provider served from its prompt cache."""
+    cache_write_tokens: int = 0
+    """Of the input tokens, how many it stored in that cache, where it says so."""
+    reasoning_tokens: int = 0
+    """Of the output tokens, how many the model thought with, where the provider says so."""
 
 
 @dataclass(frozen=True, slots=True)

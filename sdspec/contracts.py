@@ -297,6 +297,9 @@ class Provider(Part):
     starts_model: ClassVar[bool] = False
     """True where the model runs on this machine, from when the endpoint is opened."""
 
+    caches_prompts: ClassVar[bool] = True
+    """False where a prompt is never cached without being asked to: then no input token is ever cheaper."""
+
     waits_for_surplus: ClassVar[bool] = True
     """False where calls still in flight when all wanted rows are kept are dropped: nobody has paid for them."""
 

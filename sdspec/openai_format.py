@@ -65,14 +65,22 @@ def said(text: str | None, finish_reason: str | None, refusal: str | None, usage
         raise RowFatal("content_filter", text or "the provider's filter stopped the answer", status=200)
     if refusal:
         raise RowFatal("refusal", refusal, status=200)
+    return Answer(text=text or "", finish_reason=finish_reason or "stop", **tokens(usage))
+
+
+def tokens(usage: Mapping[str, Any]) -> dict[str, int]:
+    """The token counts of an Answer. Some servers (Gemini, xAI) count what a model thinks in the total alone."""
+    asked, said = usage.get("prompt_tokens") or 0, usage.get("completion_tokens") or 0
     details = usage.get("prompt_tokens_details") or {}
-    return Answer(
-        text=text or "",
-        finish_reason=finish_reason or "stop",
-        input_tokens=usage.get("prompt_tokens") or 0,
-        output_tokens=usage.get("completion_tokens") or 0,
-        cached_tokens=details.get("cached_tokens") or 0,
-    )
+    unseen = max(0, (usage.get("total_tokens") or 0) - asked - said)
+    thought = (usage.get("completion_tokens_details") or {}).get("reasoning_tokens") or 0
+    return {
+        "input_tokens": asked,
+        "output_tokens": said + unseen,
+        "cached_tokens": details.get("cached_tokens") or 0,
+        "cache_write_tokens": details.get("cache_creation_tokens") or usage.get("cache_creation_input_tokens") or 0,
+        "reasoning_tokens": max(thought, unseen),
+    }
 
 
 def answer(response: HttpResponse) -> Answer:

@@ -9,7 +9,9 @@ from typing import Any
 
 from sdspec.catalog.card import write_cards
 from sdspec.catalog.report import write_report
+from sdspec.contracts import Block
 from sdspec.engine.run import CANCELLED, Observer, Summary, run_plan
+from sdspec.engine.tally import Tally, Usage
 from sdspec.errors import SdspecError, SpecError, StoreError
 from sdspec.exporting import Exported, Watch, export_run
 from sdspec.plan.plan import Plan
@@ -56,7 +58,7 @@ async def _finished(plan: Plan, folder: RunFolder, journal: Journal, observer: O
     except BaseException as found:
         _failed(folder, found)
         raise
-    folder.end(summary.status, _outcome(summary))
+    folder.end(summary.status, _outcome(plan, summary))
     if summary.why == CANCELLED:
         raise asyncio.CancelledError
     write_report(folder.path, folder.read_run())
@@ -73,15 +75,31 @@ def _failed(folder: RunFolder, found: BaseException) -> None:
         return
 
 
-def _outcome(summary: Summary) -> dict[str, Any]:
+def _outcome(plan: Plan, summary: Summary) -> dict[str, Any]:
+    tally = summary.tally
     return {
         "why": summary.why,
-        "counts": summary.tally.counts(),
-        **summary.tally.usage(),
+        "counts": tally.counts(),
+        **tally.usage(),
+        "usage": _usage(plan, tally),
+        "spent": tally.spent(summary.wall_s, whole=True),
         "missing": dict(sorted(summary.missing.items(), key=lambda one: -one[1])[:MISSING_NAMED]),
         "missing_seeds": len(summary.missing),
         "elapsed_s": round(summary.elapsed_s, 3),
         "rows_sha256": summary.rows_sha256,
+    }
+
+
+def _usage(plan: Plan, tally: Tally) -> dict[str, Any]:
+    """What was bought, by step and by model."""
+    asked = {step.name: step.part.asks() for step in plan.steps if isinstance(step.part, Block)}
+    models: dict[str, Usage] = {}
+    for step, usage in tally.steps.items():
+        name = asked[step] or ""
+        models[name] = models.get(name, Usage()) + usage
+    return {
+        "steps": {step: {"model": asked.get(step), **usage.to_json()} for step, usage in tally.steps.items()},
+        "models": {name: {"id": plan.models[name].call.id, **usage.to_json()} for name, usage in models.items()},
     }
 
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import platform
 import subprocess
-from dataclasses import asdict
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from sdspec.plan.plan import Plan
-from sdspec.prices import price_of
 
 RECORDED = (
     "sdspec",
@@ -29,14 +28,15 @@ RECORDED = (
 
 def environment(plan: Plan) -> dict[str, Any]:
     """`versions`, `git`, `models`, `prices` and `spec` of run.json."""
-    prices = (price_of(model.provider.price_id(model.call.known_as)) for model in plan.models.values())
+    today = datetime.now(UTC).date().isoformat()
+    prices = {name: model.price.to_json() for name, model in plan.models.items() if model.price is not None}
     return {
         "spec": str(plan.spec.path) if plan.spec.path else None,
         "overrides": list(plan.spec.overrides),
         "versions": {"python": platform.python_version(), **_versions()},
         "git": _git(plan.spec.path.parent if plan.spec.path else Path.cwd()),
         "models": {name: model.to_json() for name, model in plan.models.items()},
-        "prices": [asdict(price) for price in prices if price is not None],
+        "prices": [{"name": name, **price, "date": today} for name, price in prices.items()],
     }
 
 

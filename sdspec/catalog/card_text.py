@@ -11,12 +11,18 @@ import orjson
 
 from sdspec.contracts import Check, Dedup
 from sdspec.plan.plan import Plan, kind_of
+from sdspec.prices import dollars
 from sdspec.store.exports import Written
 
 NOTE = """\
 <!-- Written by sdspec at each export: what you change here is overwritten. It takes card.license, card.description and
 card.tags from the spec; `sdspec export RUN card.license=cc-by-4.0` sets them later. -->"""
-STATES = {"running": "the run goes on", "interrupted": "the run was interrupted", "failed": "the run failed"}
+STATES = {
+    "running": "the run goes on",
+    "interrupted": "the run was interrupted",
+    "budget": "the run stopped at its budget",
+    "failed": "the run failed",
+}
 """Statuses of a run that may keep more rows yet."""
 SEEDS_SHOWN = 20
 SEED = 80
@@ -163,7 +169,7 @@ def _made(facts: Facts) -> list[tuple[str, str]]:
         lines.append(("calls", f"{calls['made']:,} made, {calls['from_journal']:,} answered by the journal"))
         lines.append(("tokens", f"{tokens['input']:,} in, {tokens['output']:,} out"))
         unpriced = f", and {record['unpriced_calls']:,} calls of unknown price" if record["unpriced_calls"] else ""
-        cost = f"${record['cost_usd']:.4f}{unpriced}"
+        cost = f"{dollars(record['cost_usd'])}{unpriced}"
         lines.append(("cost", cost if record["cost_usd"] or unpriced else "none"))
     return lines
 

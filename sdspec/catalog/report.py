@@ -12,12 +12,14 @@ import duckdb
 
 from sdspec.catalog.funnel import Funnel, read_funnel
 from sdspec.catalog.views import ask
+from sdspec.prices import dollars
 from sdspec.store.disk import write_whole
 from sdspec.store.tables import iter_rows
 
 SAMPLES = 10
 SEEDS = 60
 BINS = 12
+PRICED = ("input", "output", "cached", "cache_write")
 TEXT = 2000
 """Characters of a value that the page shows."""
 
@@ -38,6 +40,7 @@ def write_report(folder: Path, record: Mapping[str, Any]) -> Path:
     parts = [
         f"<h1>{escape(record['name'])} <span class=muted>{escape(record['id'])}</span></h1>",
         _summary(record),
+        *_usage(record),
         "<h2>Funnel</h2>",
         _funnel(funnel),
         "<h2>Rejected</h2>",
@@ -58,18 +61,48 @@ def _summary(record: Mapping[str, Any]) -> str:
     counts, tokens = record["counts"], record["tokens"]
     models = ", ".join(f"{model['id']} on {model['provider']['kind']}" for model in record["models"].values())
     priced = "" if not record["unpriced_calls"] else f" and {record['unpriced_calls']} calls without a known price"
+    aside = [("cached", "cached"), ("cache_write", "written to the cache"), ("reasoning", "reasoning")]
+    apart = "".join(f", {tokens[name]:,} {words}" for name, words in aside if tokens.get(name))
     lines = [
         ("status", record["status"] + (f": {record['why']}" if record.get("why") else "")),
         ("model", models),
         ("rows", f"{counts['kept']} of {counts['wanted']} kept, {counts['attempted']} attempted"),
         ("calls", f"{counts['calls']['made']} made, {counts['calls']['from_journal']} from the journal"),
-        ("tokens", f"{tokens['input']:,} in, {tokens['output']:,} out"),
-        ("cost", f"${record['cost_usd']:.4f}{priced}"),
+        ("tokens", f"{tokens['input']:,} in, {tokens['output']:,} out{apart}"),
+        ("cost", f"{dollars(record['cost_usd'])}{priced}"),
         ("repairs", f"{counts['reasked']} asked again, {counts['repaired']} JSON repaired"),
         ("took", f"{record['elapsed_s']:.1f} s"),
         ("rows_sha256", record["rows_sha256"]),
     ]
     return _table((), [(name, value) for name, value in lines])
+
+
+def _usage(record: Mapping[str, Any]) -> list[str]:
+    """Tokens and cost by step, and the prices that they were counted with."""
+    steps, prices = record.get("usage", {}).get("steps", {}), record.get("prices", ())
+    numbers = ("calls", "input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens")
+    lines = [
+        (step, one["model"], *(one[name] for name in numbers), dollars(one["cost_usd"])) for step, one in steps.items()
+    ]
+    priced = [
+        (
+            one["name"],
+            one["model"],
+            *(_mtok(one[f"{kind}_usd_per_mtok"]) for kind in PRICED),
+            one["source"],
+            one["date"],
+        )
+        for one in prices
+    ]
+    found = ["<h2>Cost</h2>", _table(("step", "model", *(n.replace("_", " ") for n in numbers), "USD"), lines)]
+    if priced:
+        titles = ("model", "id", "input", "output", "cached", "cache write", "source", "date")
+        found += ["<p class=muted>USD per million tokens:</p>", _table(titles, priced)]
+    return found if lines else []
+
+
+def _mtok(usd: float | None) -> str:
+    return "-" if usd is None else f"{usd:g}"
 
 
 def _funnel(funnel: Funnel) -> str:

@@ -1,6 +1,7 @@
 """The command line: words -> verb, and what is wrong -> exit code. Nothing heavy is imported before a verb needs it.
 
-Exit codes: 0 done, 1 the run failed, 2 the spec or command line is wrong, 3 fewer rows than wanted, 130 interrupted.
+Exit codes: 0 done, 1 the run failed, 2 the spec or command line is wrong, 3 stopped at a budget or with fewer rows than
+wanted, 130 interrupted.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How fast a run goes and how long it will still take, from what has been decided so far."""
+"""How fast a run goes and how long it will still take, from what has been decided so far; and words for numbers."""
 
 from __future__ import annotations
 
@@ -78,3 +78,11 @@ def clock(seconds: float) -> str:
     minutes, second = divmod(round(seconds), 60)
     hours, minute = divmod(minutes, 60)
     return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
+
+
+def thousands(count: float) -> str:
+    """`9.1k`"""
+    for unit, size in (("M", 1e6), ("k", 1e3)):
+        if count >= size:
+            return f"{count / size:.1f}{unit}"
+    return f"{count:.0f}"

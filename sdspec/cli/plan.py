@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import argparse
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
 from sdspec import api
 from sdspec.cli.as_json import print_json
 from sdspec.cli.flow import flow
+from sdspec.cli.pace import thousands
 from sdspec.cli.problems import tell
 from sdspec.cli.screen import Screen
 from sdspec.cli.words import split_words
 from sdspec.plan.changes import BEHIND, SAME, Changes, KeyChange, StepChange
-from sdspec.plan.estimate import Range, StepEstimate
+from sdspec.plan.estimate import Range, StepEstimate, outlook
 from sdspec.plan.plan import WIDTH
+from sdspec.prices import dollars
 
 SEEDS_NAMED = 3
 ENDED = ("done", "short")
@@ -34,7 +36,8 @@ def main(args: argparse.Namespace) -> int:
     if args.json:
         body = {
             **plan.to_json(),
-            "estimate": [asdict(one) for one in estimates],
+            "estimate": [asdict(one) | {"price": one.price and one.price.to_json()} for one in estimates],
+            "budget": {**plan.budget.model_dump(), "outlook": outlook(plan.budget, estimates)},
             "new_calls": new_calls(estimates),
             "changes": None if changes is None else asdict(changes),
         }
@@ -48,6 +51,9 @@ def main(args: argparse.Namespace) -> int:
         print()
         for line in describe(one):
             print(textwrap.fill(line, width, subsequent_indent=" " * LABEL, break_on_hyphens=False))
+    if found := outlook(plan.budget, estimates):
+        print()
+        print("\n".join(line for text in found for line in _wrapped(text, width)))
     if changes is not None:
         print()
         print("\n".join(describe_changes(changes, estimates, width)))
@@ -57,7 +63,7 @@ def main(args: argparse.Namespace) -> int:
 def new_calls(estimates: Sequence[StepEstimate]) -> dict[str, int]:
     """Of the first calls, those that the journal does not hold; how many were looked at, and how many there are."""
     looked_at, held = sum(one.rendered for one in estimates), sum(one.held for one in estimates)
-    return {"new": looked_at - held, "looked_at": looked_at, "planned": int(sum(one.calls.least for one in estimates))}
+    return {"new": looked_at - held, "looked_at": looked_at, "planned": sum(one.planned for one in estimates)}
 
 
 def describe(found: StepEstimate) -> list[str]:
@@ -65,26 +71,38 @@ def describe(found: StepEstimate) -> list[str]:
     lines = [
         f"{found.step}: asks {found.model} on {found.provider}",
         f"  new calls      {_new(found)}",
-        f"  calls          {_range(found.calls)}",
-        f"  input tokens   {_range(found.input_tokens)}",
-        f"  output tokens  {_range(found.output_tokens)}",
+        f"  calls          {_range(found.calls, _count)}",
+        f"  input tokens   {_range(found.input_tokens, thousands)}",
+        f"  output tokens  {_range(found.output_tokens, thousands)}",
     ]
     if found.usd is None:
         return [*lines, "  cost           not known: the price map has no row for this model"]
     if found.price is None:
         return [*lines, "  cost           free"]
-    return [*lines, f"  cost           ${found.usd.least:,.2f} to ${found.usd.most:,.2f}  ({found.price.source})"]
+    return [*lines, f"  cost           {_range(found.usd, _usd)}; prices of {found.price.source}"]
 
 
 def _new(found: StepEstimate) -> str:
-    new, planned = found.rendered - found.held, int(found.calls.least)
+    new, planned = found.rendered - found.held, found.planned
     if found.rendered < planned:
         return f"{new:,} of the first {found.rendered:,}, of {planned:,}"
     return f"{new:,} of {planned:,}" + ("; the journal holds the others" if 0 < new < planned else "")
 
 
-def _range(found: Range) -> str:
-    return f"{found.least:,.0f} to {found.most:,.0f}"
+def _range(found: Range, words: Callable[[float], str]) -> str:
+    """`about 9.1k (7.8k to 1.0M)`"""
+    if found.least == found.most:
+        return words(found.least)
+    return f"about {words(found.likely)} ({words(found.least)} to {words(found.most)})"
+
+
+def _usd(usd: float) -> str:
+    """Dollars, as exact as an estimate deserves: `$1,240`, `$14`, `$0.14`, `$0.0031`"""
+    return f"${float(f'{usd:.3g}'):,.0f}" if usd >= 10 else dollars(float(f"{usd:.2g}"))
+
+
+def _count(number: float) -> str:
+    return f"{number:,.0f}"
 
 
 def describe_changes(found: Changes, estimates: Sequence[StepEstimate], width: int) -> list[str]:

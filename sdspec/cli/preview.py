@@ -37,7 +37,7 @@ def main(args: argparse.Namespace) -> int:
     with waiting() as observer:
         called = api.call_first(plan, args.n, observer)
     _print_called(plan, called, args.json)
-    return 0
+    return 3 if any(one.reject is not None and one.reject.reason == "budget" for one in called) else 0
 
 
 def _print(plan: Plan, first: list[FirstAsk], as_json: bool) -> None:

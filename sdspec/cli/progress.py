@@ -13,11 +13,13 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from sdspec.cli.pace import Pace, clock, rate, roughly
+from sdspec.cli.pace import Pace, clock, rate, roughly, thousands
 from sdspec.cli.screen import Screen
 from sdspec.engine.run import Observer
 from sdspec.engine.tally import Tally
 from sdspec.plan.plan import Plan
+from sdspec.prices import dollars
+from sdspec.spec.models import BudgetSpec
 
 FIRST_LINE_S, LONGEST_PAUSE_S = 5.0, 120.0
 """A log gets its first line after so long; then pauses double up to this, so that a day's run leaves 700 lines."""
@@ -26,6 +28,7 @@ REASONS_SHOWN = 4
 LEAST_SEEN = 50
 """So many rows, and three times those in flight, are decided before a run is called hopeless."""
 LONGEST_BAR = 40
+NO_BUDGET = BudgetSpec()
 
 
 @contextmanager
@@ -80,7 +83,8 @@ class Plain(Quiet):
             self._pause_s = min(LONGEST_PAUSE_S, 2 * self._pause_s)
             self._next_s = elapsed_s + self._pause_s
             rejected = [f"rejected: {reasons(tally)}"] if tally.rejected else []
-            parts = [f"{tally.kept}/{tally.wanted} kept", *numbers(tally, self._pace, in_flight, elapsed_s), *rejected]
+            said = numbers(tally, self._pace, in_flight, elapsed_s, self._plan.budget)
+            parts = [f"{tally.kept}/{tally.wanted} kept", *said, *rejected]
             self.say(", ".join(parts))
 
     def waiting(self, text: str) -> None:
@@ -110,7 +114,7 @@ class OnTerminal(Quiet):
         self._pace.tick(tally, elapsed_s)
         if in_flight or tally.made + tally.failed:
             self._said = ""  # it was about the way to the first call
-        self._numbers = numbers(tally, self._pace, in_flight, elapsed_s)
+        self._numbers = numbers(tally, self._pace, in_flight, elapsed_s, self._plan.budget)
         if self._waiting and not tally.made:
             self._numbers = [clock(elapsed_s), *self._numbers[1:]]  # it says enough
 
@@ -159,7 +163,7 @@ def outlook(tally: Tally, plan: Plan) -> str:
     return f"{few} {most} Look why: sdspec show last"
 
 
-def numbers(tally: Tally, pace: Pace, in_flight: int, elapsed_s: float) -> list[str]:
+def numbers(tally: Tally, pace: Pace, in_flight: int, elapsed_s: float, budget: BudgetSpec = NO_BUDGET) -> list[str]:
     """`1.4 rows/s`, `about 40 s left`, `4 in flight`, ...: the most wanted first."""
     found = []
     if not tally.made + tally.failed:
@@ -171,19 +175,33 @@ def numbers(tally: Tally, pace: Pace, in_flight: int, elapsed_s: float) -> list[
             found.append(f"{roughly(pace.left_s)} left")
     if in_flight:
         found.append(f"{in_flight} in flight")
-    if tally.cost_usd:
-        found.append(f"${tally.cost_usd:.4f}" if tally.cost_usd < 1 else f"${tally.cost_usd:,.2f}")
-    if tally.made + tally.failed:
+    found += limited(tally, budget, elapsed_s)
+    if tally.cost_usd and budget.usd is None:
+        found.append(dollars(tally.cost_usd))
+    if tally.made + tally.failed and budget.wall is None:
         found.append(clock(elapsed_s))
-    tokens = thousands(tally.input_tokens + tally.output_tokens)
     counts = [
         (tally.from_journal, f"{tally.from_journal} from the journal"),
-        (tally.unpriced, f"{tally.unpriced} of unknown price"),
-        (tally.made, f"{tally.made} {'call' if tally.made == 1 else 'calls'}"),
-        (tally.made, f"{tokens} tokens"),
+        (tally.bill.unpriced_calls, f"{tally.bill.unpriced_calls} of unknown price"),
+        (budget.calls is None and tally.made, f"{tally.made} {'call' if tally.made == 1 else 'calls'}"),
+        (budget.tokens is None and tally.made, f"{thousands(tally.tokens)} tokens"),
         (tally.retried, f"{tally.retried} retried"),
     ]
     return found + [text for count, text in counts if count]
+
+
+def limited(tally: Tally, budget: BudgetSpec, elapsed_s: float) -> list[str]:
+    """What is spent of what may be: `$1.20 of $5.00`, `120 of 500 calls`, `1.2M of 2.0M tokens`, `4:10 of 30:00`."""
+    found = []
+    if budget.usd is not None:
+        found.append(f"{dollars(tally.cost_usd)} of {dollars(budget.usd)}")
+    if budget.calls is not None:
+        found.append(f"{tally.made} of {budget.calls} calls")
+    if budget.tokens is not None:
+        found.append(f"{thousands(tally.tokens)} of {thousands(budget.tokens)} tokens")
+    if budget.wall is not None:
+        found.append(f"{clock(tally.earlier_s + elapsed_s)} of {clock(budget.wall)}")
+    return found
 
 
 def fitting(parts: Sequence[str], width: int) -> str:
@@ -201,14 +219,6 @@ def reasons(tally: Tally) -> str:
     most = tally.rejected.most_common(REASONS_SHOWN)
     more = len(tally.rejected) - len(most)
     return ", ".join(f"{reason} {count}" for reason, count in most) + (f" and {more} more" if more else "")
-
-
-def thousands(count: float) -> str:
-    """`9.1k`"""
-    for unit, size in (("M", 1e6), ("k", 1e3)):
-        if count >= size:
-            return f"{count / size:.1f}{unit}"
-    return f"{count:.0f}"
 
 
 def _line(text: str) -> None:

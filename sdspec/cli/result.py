@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.text import Text
 
 from sdspec import api
 from sdspec.catalog.funnel import Funnel, Reason, read_funnel
-from sdspec.cli.pace import clock
-from sdspec.cli.progress import thousands
-from sdspec.cli.runs import status
+from sdspec.cli.pace import clock, thousands
+from sdspec.cli.runs import go_on, status
 from sdspec.cli.screen import GAP, NARROW, Column, Screen, table
+from sdspec.prices import dollars
 from sdspec.store.tables import iter_rows
 
 CELL = 320
 """Characters of a value that a sample shows."""
 SEEDS_SHOWN = 12
 INDENT = 4
+USAGE = (
+    Column("calls", right=True),
+    Column("in", right=True, spare=1),
+    Column("out", right=True, spare=1),
+    Column("cost", right=True),
+)
 
 FUNNEL = (
     Column("funnel"),
@@ -64,8 +70,9 @@ def print_show(run: api.Run, samples: int) -> None:
     _print_samples(screen, run, samples)
     screen.print()
     _print_pairs(screen, totals(record))
-    if record["status"] in ("interrupted", "failed"):
-        screen.print(Text(f"go on with: sdspec resume {run.path.name}", style="dim"))
+    _print_usage(screen, record)
+    if how := go_on(record, run.path.name):
+        screen.print(Text(how, style="dim"))
 
 
 def first_rows(run: api.Run, count: int) -> list[dict[str, Any]]:
@@ -165,15 +172,73 @@ def totals(record: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     more = "".join(f", {number} {what}" for number, what in extra if number)
     yield "rows", f"{counts['kept']} of {counts['wanted']} kept, {counts['attempted']} attempted"
     yield "calls", f"{calls['made']} made, {calls['from_journal']} from the journal{more}"
-    yield "tokens", f"{thousands(tokens['input'])} in, {thousands(tokens['output'])} out"
+    yield "tokens", _tokens(tokens)
     yield "cost", _cost(record)
     yield "time", clock(record["elapsed_s"])
+    if told := of_budget(record):
+        yield "budget", told
+
+
+def _tokens(tokens: Mapping[str, int]) -> str:
+    """`9.1k in (2.0k cached), 1.2k out (800 reasoning)`"""
+    parts = {
+        "in": [("cached", "cached"), ("cache_write", "written to the cache")],
+        "out": [("reasoning", "reasoning")],
+    }
+    found = []
+    for side, names in parts.items():
+        inner = ", ".join(f"{thousands(tokens[name])} {words}" for name, words in names if tokens.get(name))
+        found.append(f"{thousands(tokens[f'{side}put'])} {side}{f' ({inner})' if inner else ''}")
+    return ", ".join(found)
 
 
 def _cost(record: Mapping[str, Any]) -> str:
-    if record["unpriced_calls"]:
-        return f"${record['cost_usd']:.4f} and {record['unpriced_calls']} calls without a known price"
-    return f"${record['cost_usd']:.4f}" if record["cost_usd"] else "none"
+    unpriced, cost = record["unpriced_calls"], record["cost_usd"]
+    if unpriced:
+        unknown = f"{unpriced} call{'' if unpriced == 1 else 's'} without a known price"
+        return f"{dollars(cost)} and {unknown}" if cost else f"not known: {unknown}"
+    if not cost:
+        return "none"
+    sources = dict.fromkeys(f"{one['source']}, {one['date']}" for one in record.get("prices", ()))
+    return f"{dollars(cost)} (prices of {'; '.join(sources)})" if sources else dollars(cost)
+
+
+def of_budget(record: Mapping[str, Any]) -> str:
+    """`$4.98 of $5.00, 412 of 500 calls`; empty where nothing is limited."""
+    limits, spent = record.get("budget") or {}, record.get("spent") or {}
+    words: dict[str, tuple[str, Callable[[float], str], str]] = {
+        "usd": ("usd", dollars, ""),
+        "calls": ("calls", lambda count: f"{count:,}", " calls"),
+        "tokens": ("tokens", thousands, " tokens"),
+        "wall": ("wall_s", clock, ""),
+    }
+    told = ((spent.get(key), limits.get(name), show, unit) for name, (key, show, unit) in words.items())
+    return ", ".join(
+        f"{show(used)} of {show(limit)}{unit}"
+        for used, limit, show, unit in told
+        if used is not None and limit is not None
+    )
+
+
+def _print_usage(screen: Screen, record: Mapping[str, Any]) -> None:
+    """What each step bought, and each model; nothing where one step asks one model, for the totals say that."""
+    usage = record.get("usage") or {"steps": {}, "models": {}}
+    if len(usage["steps"]) < 2:
+        return
+    for title, named in (("step", usage["steps"]), ("model", usage["models"])):
+        rows = [
+            (
+                name,
+                f"{one['calls']:,}",
+                thousands(one["input_tokens"]),
+                thousands(one["output_tokens"]),
+                "?" if one["unpriced_calls"] else dollars(one["cost_usd"]),
+            )
+            for name, one in named.items()
+        ]
+        if len(rows) > 1:
+            screen.print()
+            screen.show(table([Column(title, least=8), *USAGE], rows, screen.room))
 
 
 def _short(text: str) -> str:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from sdspec import api
 from sdspec.cli.as_json import print_json
 from sdspec.cli.problems import tell
 from sdspec.cli.progress import watcher
 from sdspec.cli.result import print_result
+from sdspec.cli.runs import go_on
 from sdspec.cli.sweep import main as sweep
 from sdspec.cli.words import split_words
 from sdspec.sweeping.results import EXIT_CODES
@@ -40,7 +43,7 @@ def report(run: api.Run, args: argparse.Namespace) -> int:
         elif not args.quiet:
             print_result(run)
     if run.summary.status != "done":
-        tell(_ending(run.summary.status, run.summary.why, run.path))
+        tell(_ending(run.record(), run.path))
     with suppress(BrokenPipeError):
         print(relative(run.path))
     return EXIT_CODES[run.summary.status]
@@ -51,8 +54,13 @@ def relative(path: Path) -> str:
     return os.path.relpath(path)
 
 
-def _ending(status: str, why: str, path: Path) -> str:
-    if status == "short":
+def _ending(record: Mapping[str, Any], path: Path) -> str:
+    why = record["why"]
+    if record["status"] == "short":
         again = f"sdspec run {relative(path / 'spec.yaml')} workflow.max_attempts=..."
         return f"sdspec: fewer rows than wanted: {why}.\nLook why: sdspec show {path.name}. Go on with more: {again}"
-    return f"sdspec: {why}\nAll that was paid for is kept. Go on with: sdspec resume {relative(path)}"
+    kept = f"All that was paid for is kept; {go_on(record, relative(path))}"
+    if record["status"] == "budget":
+        counts = record["counts"]
+        return f"sdspec: stopped at {why}.\n{counts['kept']} of {counts['wanted']} rows are kept. {kept}"
+    return f"sdspec: {why}\n{kept}"

@@ -61,9 +61,20 @@ def main(args: argparse.Namespace) -> int:
 
 def status(record: Mapping[str, Any]) -> tuple[str, str]:
     """How the run stands, with the reason, and its colour."""
-    colours = {"done": "green", "running": "cyan", "short": "yellow", "interrupted": "yellow"}
+    colours = {"done": "green", "running": "cyan", "short": "yellow", "budget": "yellow", "interrupted": "yellow"}
     why = f": {record['why']}" if record.get("why") else ""
     return record["status"] + why, colours.get(record["status"], "red")
+
+
+def go_on(record: Record, run: str) -> str:
+    """How a run that was cut is finished: `go on with: sdspec resume RUN`; empty where there is nothing to finish."""
+    if record["status"] in ("interrupted", "failed"):
+        return f"go on with: sdspec resume {run}"
+    if record["status"] != "budget":
+        return ""
+    key = str(record.get("why")).partition(":")[0]
+    limit = (record.get("budget") or {}).get(key.removeprefix("budget."))
+    return f"go on with more: sdspec resume {run} {key}={f'{2 * limit:g}' if limit else '...'}"
 
 
 def _grouped(runs: Sequence[RunFolder], outputs: Path, most: int) -> dict[Path, list[RunFolder]]:

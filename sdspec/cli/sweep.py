@@ -14,10 +14,10 @@ from rich.text import Text
 
 from sdspec import api
 from sdspec.cli.as_json import print_json
-from sdspec.cli.pace import clock
+from sdspec.cli.pace import clock, thousands
 from sdspec.cli.problems import tell
-from sdspec.cli.progress import Quiet, thousands, watcher
-from sdspec.cli.runs import status
+from sdspec.cli.progress import Quiet, watcher
+from sdspec.cli.runs import go_on, status
 from sdspec.cli.screen import NARROW, Cell, Column, Screen, table
 from sdspec.engine.run import Observer
 from sdspec.plan.plan import Plan
@@ -219,7 +219,7 @@ def _status(result: Result) -> Text:
 def _endings(sweep: Sweep) -> Iterator[str]:
     """How to go on with what is not done; why it is not, each job has said when it ended."""
     for result in sweep.results:
-        if result.path and result.status in ("interrupted", "failed"):
-            yield f"go on with: sdspec resume {result.path}"
+        if result.path and (how := go_on({"status": result.status, "why": result.why}, result.path)):
+            yield how
     if sweep.exit_code == 130:
         yield "All that was paid for is kept: the same command again runs the rest, and takes answers from the journal."

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from sdspec.cli.screen import Screen
+from sdspec.prices import dollars
 from sdspec.store.jsontext import json_text
 
 _STYLES = {"system": "magenta", "user": "cyan", "assistant": "green", "answer": "green"}
@@ -57,4 +58,4 @@ def price(usd: float | None) -> str:
     """`$0.0012`, `no cost`, `cost not known`"""
     if usd is None:
         return "cost not known"
-    return f"${usd:.4f}" if usd else "no cost"
+    return dollars(usd) if usd else "no cost"

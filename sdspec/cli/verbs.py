@@ -11,8 +11,8 @@ OVERRIDES_HELP = "Hydra overrides: key=value, +key=value, ~key, group=option"
 RUN_HELP = "a run folder, a run id, a unique prefix of it, or `last`"
 
 ENDINGS = (
-    "exit codes: 0 done, 1 failed, 2 the spec or command line is wrong, 3 fewer rows than wanted, 130 interrupted; "
-    "1 and 130 can be resumed"
+    "exit codes: 0 done, 1 failed, 2 the spec or command line is wrong, 3 stopped at a budget or with fewer rows than "
+    "wanted, 130 interrupted; 1, 130 and a budget can be resumed"
 )
 
 Verb = Callable[..., argparse.ArgumentParser]
@@ -188,7 +188,16 @@ def _on_runs(verb: Verb) -> None:
     )
     row.add_argument("row", metavar="ROW_ID", help="a row's `_row_id`, or a unique prefix of it")
     row.add_argument("--json", action="store_true", help="print JSON")
-    resume = _with_run(verb("resume", "finish an interrupted run in its folder", "sdspec resume last", more=ENDINGS))
+    resume = _with_run(
+        verb(
+            "resume",
+            "finish an interrupted run in its folder",
+            "sdspec resume last",
+            "sdspec resume last budget.usd=20",
+            more=f"What the run has spent counts on; it may get another budget, and nothing else.\n{ENDINGS}",
+        )
+    )
+    resume.add_argument("words", nargs="*", default=[], metavar="OVERRIDE", help="another budget, e.g. budget.usd=20")
     resume.add_argument("--quiet", action="store_true", help="no progress")
     resume.add_argument("--json", action="store_true", help="print run.json instead of tables")
     resume.add_argument("--retry-errors", action="store_true", help="ask again where the journal holds a refusal")

@@ -1,6 +1,7 @@
 """Gets answers: journal, then slot, then provider, then journal. The one place with retries, limits and timeouts.
 
-    ask -> journal holds it? -> may this row buy? -> slot -> provider -> typed error? again, or out -> journal -> answer
+    ask -> journal holds it? -> may this row buy? -> budget -> slot -> provider -> typed error? again, or out
+        -> journal -> answer
 
 A purchase is a task of its own: the row that waits for it may be stopped, and the answer is still kept. The slot is
 held until the answer is durable, so that at most `concurrency` paid answers are ever at risk.
@@ -18,11 +19,11 @@ from dataclasses import dataclass, replace
 
 from sdspec.calls import Answer, Ask
 from sdspec.contracts import Provider
+from sdspec.engine.budget import Purse
 from sdspec.engine.controller import Closed, Controller
 from sdspec.engine.endpoints import Door
 from sdspec.engine.learned import Load
 from sdspec.errors import AuthExpired, BackPressure, CallError, Fatal, RowFatal, RunFatal, StoreError, Transient
-from sdspec.prices import Price
 from sdspec.store.journal import Journal
 from sdspec.store.records import CallRecord, Refusal
 
@@ -66,6 +67,10 @@ class Turn:
     """The step that asks; what its answers take in tokens is learned by it."""
 
 
+Paid = Callable[[Bought], None]
+"""Called once with what this very ask has bought, also when the row no longer waits for it."""
+
+
 class Caller:
     """Asks one endpoint."""
 
@@ -76,15 +81,15 @@ class Caller:
         controller: Controller,
         journal: Journal,
         settings: CallSettings,
-        price: Price | None,
+        purse: Purse,
     ) -> None:
         self._provider = provider
         self._door = door
         self._journal = journal
         self._settings = settings
-        self._price = price
         self._warm = False
         self._warming = asyncio.Lock()
+        self._purse = purse
         self._asking: Counter[bytes] = Counter()
         self._buying: dict[bytes, asyncio.Task[Bought]] = {}
         self._fresh: set[bytes] = set()
@@ -96,23 +101,26 @@ class Caller:
         self.controller = controller
         self.waits_for_surplus = provider.waits_for_surplus
 
-    async def ask(self, ask: Ask, turn: Turn) -> Bought:
+    async def ask(self, ask: Ask, turn: Turn, paid: Paid) -> Bought:
         """The answer to an ask, or its refusal, durable.
 
         Raises Transient when a passing failure outlives its tries (SharedFailure in rows that waited for another's
-        call), RunFatal, StoreError, and `Closed` when nothing was sent because the run ends or the row is no longer
-        wanted.
+        call), RunFatal, StoreError, and `Closed` when nothing was sent because the run ends, its budget is reached, or
+        the row is no longer wanted.
         """
         self._asking[ask.key] += 1
         try:
-            return await self._ask(ask, turn)
+            bought = await self._ask(ask, turn, paid)
+            if bought.from_journal and bought.record.answer is not None:
+                self._purse.teach(turn.step, ask, bought.record.answer)
+            return bought
         finally:
             self._asking[ask.key] -= 1
             if not self._asking[ask.key]:
                 del self._asking[ask.key]
                 self._fresh.discard(ask.key)
 
-    async def _ask(self, ask: Ask, turn: Turn) -> Bought:
+    async def _ask(self, ask: Ask, turn: Turn, paid: Paid) -> Bought:
         key = ask.key
         if held := await self._held(key):
             return held
@@ -127,7 +135,7 @@ class Caller:
                     raise
             except Transient as failure:
                 raise SharedFailure(failure.code, failure.message, status=failure.status) from failure
-        task = asyncio.create_task(self._buy(ask, turn))
+        task = asyncio.create_task(self._buy(ask, turn, paid))
         self._buying[key] = task
         task.add_done_callback(lambda done: self._bought(key, done))
         return await asyncio.shield(task)
@@ -163,7 +171,16 @@ class Caller:
         if not done.cancelled():
             done.exception()  # the rows that wait for it see it; without any, it is not worth a warning
 
-    async def _buy(self, ask: Ask, turn: Turn) -> Bought:
+    async def _buy(self, ask: Ask, turn: Turn, paid: Paid) -> Bought:
+        """What was bought, counted before its share of the budget is free again."""
+        async with self._purse.share(turn.step, ask, turn.priority, turn.wanted):
+            bought = await self._tried(ask, turn)
+            paid(bought)
+            if bought.record.answer is not None:
+                self._purse.teach(turn.step, ask, bought.record.answer)
+            return bought
+
+    async def _tried(self, ask: Ask, turn: Turn) -> Bought:
         tries, again = 0, False
         load = Load.of(ask, turn.step)
         successes = self.controller.successes
@@ -173,7 +190,7 @@ class Caller:
             await self._door()
             async with self.controller.slot(turn.priority, load, again=again) as slot:
                 again = True
-                if not turn.wanted():
+                if not turn.wanted() or self._purse.is_shut:
                     raise Closed
                 tries += 1
                 started = time.perf_counter()
@@ -243,8 +260,7 @@ class Caller:
         if isinstance(said, CallError):
             refusal = Refusal(said.code, said.message, said.status)
             return CallRecord(ask.model.id, time.time(), latency_s, error=refusal)
-        cost = 0.0 if self._provider.free else self._price.usd(said) if self._price else None
-        return CallRecord(ask.model.id, time.time(), latency_s, answer=said, cost_usd=cost)
+        return CallRecord(ask.model.id, time.time(), latency_s, answer=said, cost_usd=self._purse.usd(said))
 
     async def _keep(self, ask: Ask, record: CallRecord) -> CallRecord:
         """The record that stands in the journal; another process may have bought the answer first."""

@@ -10,7 +10,7 @@ from sdspec.contracts import Provider
 from sdspec.engine.endpoints import Endpoints
 from sdspec.errors import AuthExpired, CallError, RunFatal
 from sdspec.offer import Offer
-from sdspec.prices import price_of, trait_of, window_of
+from sdspec.prices import MTOK, price_of, trait_of, window_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +76,8 @@ def _entry(provider: Provider, offer: Offer) -> Entry:
         offer,
         provider.context_tokens(offer.id) or room,
         window.output_tokens if window else None,
-        None if price is None else 1e6 * price.input_usd,
-        None if price is None else 1e6 * price.output_usd,
+        None if price is None else MTOK * price.rates.input_usd,
+        None if price is None else MTOK * price.rates.output_usd,
         "native" if provider.native_schema_for(offer.id) else "prompt",
         trait_of(name, "supports_function_calling") if name else None,
     )

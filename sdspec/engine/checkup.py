@@ -294,7 +294,7 @@ class _Look:
 
     def _bill(self, answer: Answer) -> str:
         tokens = f"{answer.input_tokens} tokens in, {answer.output_tokens} out"
-        price = vitals.price_row(self._model)
+        price = self._model.price
         if self._provider.free or price is None:
             return tokens
         return f"{tokens}, ${price.usd(answer):.6f}"

@@ -51,7 +51,7 @@ class Committer:
         if line.bought is None:
             self._tally.failed += 1
         else:
-            self._tally.called(line.bought)
+            self._tally.called(line.bought, line.step, line.ask.key)
         self._calls.add(_call_row(line))
 
     def flush(self) -> None:
@@ -89,6 +89,8 @@ def _call_row(line: CallLine) -> Mapping[str, Any]:
         "input_tokens": answer.input_tokens if answer else 0,
         "output_tokens": answer.output_tokens if answer else 0,
         "cached_tokens": answer.cached_tokens if answer else 0,
+        "cache_write_tokens": answer.cache_write_tokens if answer else 0,
+        "reasoning_tokens": answer.reasoning_tokens if answer else 0,
         "cost_usd": 0.0 if line.bought and line.bought.from_journal else record.cost_usd if record else None,
         "latency_s": record.latency_s if record else None,
         "tries": line.bought.tries if line.bought else None,

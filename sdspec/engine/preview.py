@@ -6,9 +6,12 @@ from asyncio import TaskGroup
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
+from sdspec.engine.budget import Budget
 from sdspec.engine.caller import Caller, Turn
+from sdspec.engine.controller import Closed
 from sdspec.engine.endpoints import Endpoints
 from sdspec.engine.run import CHECK_WORKERS, Observer, open_callers
+from sdspec.engine.tally import Tally
 from sdspec.engine.walk import CallLine, Services, Walk, WalkContext, walk_steps
 from sdspec.engine.workers import Workers
 from sdspec.errors import SdspecError
@@ -31,21 +34,28 @@ class Previewed:
 async def walk_first(plan: Plan, journal: Journal, count: int, observer: Observer) -> list[Previewed]:
     """The first `count` rows in the order in which a run attempts them; raises what would end a run."""
     lines: dict[str, CallLine] = {}
+    tally = Tally(wanted=count)
+    budget = Budget(plan.budget, tally)
 
     def called(line: CallLine) -> None:
         lines[line.ask.key.hex()] = line
+        if line.bought is not None:
+            tally.called(line.bought, line.step, line.ask.key)
 
     workers = Workers(CHECK_WORKERS)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(workers.close)
         endpoints = Endpoints(stack, plan.engine.concurrency, observer.say)
-        callers = open_callers(plan, endpoints, journal, retry_errors=False)
-        services = Services(callers, journal, workers.examine, called, plan.seed)
+        callers = open_callers(plan, endpoints, journal, budget)
+        services = Services(callers, journal, workers.examine, called, plan.seed, budget)
         try:
             outcomes = await _walked(plan, services, list(first_rows(plan, (), count)))
         finally:
             await _settled(callers, plan.engine.timeout_s)
-    return [Previewed(row, reject, tuple(lines[key] for key in row.notes.get("calls", ()))) for row, reject in outcomes]
+    return [
+        Previewed(row, reject, tuple(lines[key] for key in row.notes.get("calls", ()) if key in lines))
+        for row, reject in outcomes
+    ]
 
 
 async def _walked(plan: Plan, services: Services, rows: list[Row]) -> list[tuple[Row, Reject | None]]:
@@ -53,7 +63,13 @@ async def _walked(plan: Plan, services: Services, rows: list[Row]) -> list[tuple
 
     async def walk(row: Row) -> tuple[Row, Reject | None]:
         position = (row.occurrence, row.item)
-        return await walk_steps(row, steps, WalkContext(Walk(position), services, Turn(position, _missed, _wanted)))
+        context = WalkContext(Walk(position), services, Turn(position, _missed, _wanted))
+        try:
+            return await walk_steps(row, steps, context)
+        except Closed:
+            if not services.budget.reached:
+                raise
+            return row, Reject(context.name, "budget", services.budget.reached)
 
     try:
         async with TaskGroup() as group:

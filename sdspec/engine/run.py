@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from sdspec.contracts import Limits
+from sdspec.engine.budget import Budget, Purse
 from sdspec.engine.caller import Caller, CallSettings
 from sdspec.engine.commit import Committer
 from sdspec.engine.controller import Controller
@@ -22,7 +23,6 @@ from sdspec.engine.walk import Services
 from sdspec.engine.workers import Workers
 from sdspec.errors import StoreError
 from sdspec.plan.plan import Plan
-from sdspec.prices import price_of
 from sdspec.store.journal import Journal
 from sdspec.store.runfolder import RunFolder
 
@@ -66,31 +66,39 @@ class Summary:
     """How a run ended."""
 
     status: str
-    """done, short, failed or interrupted."""
+    """done, short, budget, failed or interrupted."""
     why: str
     tally: Tally
     missing: dict[str, int]
     """Seed -> kept rows that are still wanted."""
     rows_sha256: str
     elapsed_s: float
+    wall_s: float
+    """As `elapsed_s`, with the sessions before this one."""
 
 
 async def run_plan(
     plan: Plan, folder: RunFolder, journal: Journal, observer: Observer, *, retry_errors: bool = False
 ) -> Summary:
     """The plan has run into the folder; everything paid for is in the journal, whatever the status."""
-    began = time.monotonic()
     tally = Tally.carried(plan.size, folder.read_run())
+    budget = Budget(plan.budget, tally)
+    folder.note({"budget": plan.budget.model_dump()})
+    for model in plan.asked:
+        if model.unpriced:
+            observer.warn(f"{model.unpriced}, so its cost is not counted. To count it: {model.price_example}")
+    if tally.written_at is None:
+        _note(folder, tally, budget)
     committer = Committer(plan, folder, tally)
     workers = Workers(CHECK_WORKERS)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(workers.close)
         endpoints = Endpoints(stack, plan.engine.concurrency, observer.say)
-        callers = open_callers(plan, endpoints, journal, retry_errors)
-        services = Services(callers, journal, workers.examine, committer.called, plan.seed)
+        callers = open_callers(plan, endpoints, journal, budget, retry_errors=retry_errors)
+        services = Services(callers, journal, workers.examine, committer.called, plan.seed, budget)
         window = (2 * plan.engine.concurrency + 32) * plan.per_call
         runner = Runner(plan, services, committer.commit, window, lambda: tally.latency_s / max(1, tally.made))
-        watch = asyncio.create_task(_watch(runner, committer, tally, observer, callers, began))
+        watch = asyncio.create_task(_watch(runner, committer, tally, observer, services, folder))
         with _signals(runner, observer):
             try:
                 surplus = await _finished(runner)
@@ -98,9 +106,14 @@ async def run_plan(
                 watch.cancel()
             tally.surplus = surplus if runner.stopped is None else 0
             rows_sha256 = committer.finish()
-    observer.tick(tally, 0, time.monotonic() - began)
-    status, why = runner.stopped or _ending(runner, plan)
-    return Summary(status, why, tally, _missing(plan, runner), rows_sha256, time.monotonic() - began)
+    observer.tick(tally, 0, budget.session_s)
+    status, why = _ending(runner, plan)
+    return Summary(status, why, tally, _missing(plan, runner), rows_sha256, budget.session_s, budget.wall_s)
+
+
+def _note(folder: RunFolder, tally: Tally, budget: Budget) -> None:
+    """What the run has bought so far is on the disk: it counts also if the run is killed."""
+    folder.note({"spent": tally.spent(budget.wall_s, whole=False), **tally.usage()})
 
 
 async def _finished(runner: Runner) -> int:
@@ -114,6 +127,9 @@ async def _finished(runner: Runner) -> int:
 
 
 def _ending(runner: Runner, plan: Plan) -> tuple[str, str]:
+    stopped = runner.stopped
+    if stopped is not None and not (stopped[0] == "budget" and not runner.schedule.wanted):
+        return stopped
     if not runner.schedule.wanted:
         return "done", ""
     return "short", f"{plan.max_attempts} rows were attempted, as many as workflow.max_attempts allows"
@@ -127,8 +143,10 @@ def _missing(plan: Plan, runner: Runner) -> dict[str, int]:
     return dict(found)
 
 
-def open_callers(plan: Plan, endpoints: Endpoints, journal: Journal, retry_errors: bool) -> dict[str, Caller]:
-    """One caller for each model that a step asks; models of one provider share its controller."""
+def open_callers(
+    plan: Plan, endpoints: Endpoints, journal: Journal, budget: Budget, *, retry_errors: bool = False
+) -> dict[str, Caller]:
+    """One caller for each model that a step asks; models of one provider share its controller, all one budget."""
     settings = CallSettings(plan.engine.timeout_s, plan.engine.max_tries, retry_errors)
     controllers: dict[str, Controller] = {}
     callers = {}
@@ -139,26 +157,32 @@ def open_callers(plan: Plan, endpoints: Endpoints, journal: Journal, retry_error
             controllers[model.provider_name] = Controller(
                 most, limits, plan.engine.outage_s, slow_start=model.provider.slow_start
             )
-        price = price_of(model.provider.price_id(model.call.known_as))
+        purse = Purse(budget, model.price, free=model.free)
         callers[name] = Caller(
-            model.provider, endpoints.opener(model), controllers[model.provider_name], journal, settings, price
+            model.provider, endpoints.opener(model), controllers[model.provider_name], journal, settings, purse
         )
     return callers
 
 
 async def _watch(
-    runner: Runner, committer: Committer, tally: Tally, observer: Observer, callers: dict[str, Caller], began: float
+    runner: Runner, committer: Committer, tally: Tally, observer: Observer, services: Services, folder: RunFolder
 ) -> None:
     flushed = time.monotonic()
-    controllers = {id(caller.controller): caller.controller for caller in callers.values()}.values()
+    budget = services.budget
+    controllers = {id(caller.controller): caller.controller for caller in services.callers.values()}.values()
     while True:
         await asyncio.sleep(TICK_S)
+        budget.look()
+        if budget.reached:
+            for controller in controllers:
+                controller.close()  # what has not been sent yet is not sent any more
         observer.waiting(next((text for one in controllers if (text := one.holds_back())), ""))
-        observer.tick(tally, sum(one.out for one in controllers), time.monotonic() - began)
+        observer.tick(tally, sum(one.out for one in controllers), budget.session_s)
         if time.monotonic() - flushed > FLUSH_S:
             flushed = time.monotonic()
             try:
                 committer.flush()
+                _note(folder, tally, budget)
             except StoreError as broken:
                 runner.stop("failed", str(broken))
                 return

@@ -58,9 +58,13 @@ class Runner:
         self._let_go: list[Position] = []
         self._woken = asyncio.Event()
         self._ended = asyncio.Event()
+        self._unpaid: set[Position] = set()
+        """Rows that ended because the budget is reached: they are passed over, those behind them are committed."""
+        self._in_vain = 0
+        """Rows one after the other that ended so, with none between that found its answers in the journal."""
         self._grace_s: float | None = None
         self.stopped: tuple[str, str] | None = None
-        """("failed" or "interrupted", why) when the run ended before its quota or its attempts did."""
+        """("failed", "interrupted" or "budget", why) when the run ended before its quota or its attempts did."""
 
     @property
     def schedule(self) -> Schedule:
@@ -98,7 +102,7 @@ class Runner:
     async def _settle(self) -> None:
         """Calls in flight are journaled; the rows that waited for them have gone as far as they can."""
         grace_s = self._grace_s
-        if grace_s is None and self.stopped and self.stopped[0] == "interrupted":
+        if grace_s is None and self.stopped and self.stopped[0] in ("interrupted", "budget"):
             grace_s = self._plan.engine.timeout_s  # they are paid for; who is in a hurry interrupts once more
         elif grace_s is None:
             grace_s = max(LEAST_GRACE_S, 3 * self._mean_latency_s())
@@ -121,6 +125,8 @@ class Runner:
                 self._begin(position)
             if self._schedule.over:
                 self._ended.set()
+            elif self._services.budget.reached and (not self._tasks or self._in_vain > self._window):
+                self.stop("budget", self._services.budget.reached)
 
     def _commit_or_stop(self) -> bool:
         """What is ready is committed; False when the disk does not take it, which ends the run."""
@@ -132,7 +138,7 @@ class Runner:
         return True
 
     def _commit_ready(self) -> None:
-        while (position := self._schedule.ready()) is not None:
+        while (position := self._next_ready()) is not None:
             walk = self._open[position]
             if walk.outcome is None:
                 self._recall()
@@ -141,6 +147,12 @@ class Runner:
             del self._open[position]
             self._held -= 1
             self._schedule.committed(position, kept)
+
+    def _next_ready(self) -> Position | None:
+        """The row to commit now. Rows that the budget could not pay are passed over; a resume makes them in order."""
+        while (head := self._schedule.head) in self._unpaid and head is not None:
+            self._schedule.skip()
+        return self._schedule.ready()
 
     def _recall(self) -> None:
         """The earliest rows that were let go of walk again."""
@@ -169,6 +181,9 @@ class Runner:
             outcome = await walk_steps(row, self._steps, context)
         except Closed:
             self._drop(walk)
+            if self._services.budget.reached and not self._schedule.behind_the_cut(position):
+                self._unpaid.add(position)
+                self._in_vain += 1
         except (RunFatal, StoreError, PrerequisiteError) as fatal:
             self._drop(walk)
             self.stop("failed", str(fatal))
@@ -182,6 +197,7 @@ class Runner:
     def _finish(self, walk: Walk, outcome: Outcome) -> None:
         del self._tasks[walk.position]
         reject = outcome[1]
+        self._in_vain = 0
         if not walk.finished:
             walk.finished = True
             self._schedule.finished(walk.position, accepted=reject is None)

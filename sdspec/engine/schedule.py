@@ -164,6 +164,10 @@ class Schedule:
             return None
         return head if self._open.get(head) in (Phase.ACCEPTED, Phase.REFUSED) else None
 
+    def skip(self) -> None:
+        """The head is passed over, and the next row becomes the head."""
+        self._at += 1
+
     def committed(self, position: Position, kept: bool) -> None:
         """The head is decided, and the next row becomes the head."""
         item = self._items[position[1]]

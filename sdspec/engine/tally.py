@@ -2,25 +2,69 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields
+from datetime import datetime
 from typing import Any
 
+from sdspec.calls import Answer
 from sdspec.engine.caller import Bought
 
 
 @dataclass
+class Usage:
+    """What answers took that were bought."""
+
+    calls: int = 0
+    """Answers received from a provider, re-asks included."""
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
+    """Of the input tokens."""
+    cache_write_tokens: int = 0
+    """Of the input tokens."""
+    reasoning_tokens: int = 0
+    """Of the output tokens."""
+    cost_usd: float = 0.0
+    unpriced_calls: int = 0
+    """Answers whose price is not known."""
+
+    def add(self, answer: Answer, cost_usd: float | None) -> None:
+        """One answer more."""
+        self.calls += 1
+        for name in TOKENS:
+            setattr(self, name, getattr(self, name) + getattr(answer, name))
+        if cost_usd is None:
+            self.unpriced_calls += 1
+        else:
+            self.cost_usd += cost_usd
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(**{one.name: getattr(self, one.name) + getattr(other, one.name) for one in fields(self)})
+
+    def to_json(self) -> dict[str, Any]:
+        """The numbers by their names."""
+        return asdict(self) | {"cost_usd": round(self.cost_usd, 9)}
+
+
+TOKENS = ("input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens")
+
+
+@dataclass
 class Tally:
-    """Counts of one run. attempted = kept + rejected; surplus rows were finished behind the cut."""
+    """Counts of one run. attempted = kept + rejected; surplus rows were finished behind the cut.
+
+    What was bought counts on where a run is resumed. It is written down now and then; a run that was killed has bought
+    more than that, and finds it in the journal: answers younger than `written_at` are its own.
+    """
 
     wanted: int
     attempted: int = 0
     kept: int = 0
     surplus: int = 0
     rejected: Counter[str] = field(default_factory=Counter)
-    made: int = 0
-    """Answers received from a provider, re-asks included."""
     from_journal: int = 0
     failed: int = 0
     """Calls that ended without an answer."""
@@ -30,51 +74,78 @@ class Tally:
     """Rows whose answer's JSON had to be repaired."""
     reasked: int = 0
     """Answers asked for again; once where several rows are made from one."""
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cached_tokens: int = 0
-    cost_usd: float = 0.0
-    unpriced: int = 0
-    """Answers whose price is not known."""
+    bill: Usage = field(default_factory=Usage)
+    """All that was bought."""
+    steps: dict[str, Usage] = field(default_factory=dict)
+    """The same by step."""
     latency_s: float = 0.0
     """Sum over the answers made."""
+    earlier_s: float = 0.0
+    """How long the sessions before this one took."""
+    written_at: float | None = None
+    """Unix time from which answers in the journal were bought by this run, and not counted; None where all are."""
+    _found: set[bytes] = field(default_factory=set)
 
-    def called(self, bought: Bought) -> None:
+    @property
+    def made(self) -> int:
+        """Answers bought."""
+        return self.bill.calls
+
+    @property
+    def tokens(self) -> int:
+        """Input and output tokens of those."""
+        return self.bill.input_tokens + self.bill.output_tokens
+
+    @property
+    def cost_usd(self) -> float:
+        """What they cost."""
+        return self.bill.cost_usd
+
+    def called(self, bought: Bought, step: str, key: bytes) -> None:
         """Counts one call."""
         record = bought.record
         if bought.from_journal:
             self.from_journal += 1
-            return
-        self.retried += max(0, bought.tries - 1)
-        self.latency_s += record.latency_s
-        if record.answer is None:
-            self.failed += 1
-            return
-        self.made += 1
-        self.input_tokens += record.answer.input_tokens
-        self.output_tokens += record.answer.output_tokens
-        self.cached_tokens += record.answer.cached_tokens
-        if record.cost_usd is None:
-            self.unpriced += 1
+            if self.written_at is None or record.created_at < self.written_at or key in self._found:
+                return
+            self._found.add(key)
         else:
-            self.cost_usd += record.cost_usd
+            self.retried += max(0, bought.tries - 1)
+            self.failed += record.answer is None
+        self.latency_s += record.latency_s
+        if record.answer is not None:
+            self.bill.add(record.answer, record.cost_usd)
+            self.steps.setdefault(step, Usage()).add(record.answer, record.cost_usd)
 
     @classmethod
     def carried(cls, wanted: int, record: Mapping[str, Any]) -> Tally:
         """A tally that counts on from the run.json of a run that is resumed: what it bought stays bought."""
-        calls, tokens = record.get("counts", {}).get("calls", {}), record.get("tokens", {})
-        return cls(
-            wanted,
-            made=calls.get("made", 0),
-            failed=calls.get("failed", 0),
-            retried=calls.get("retried", 0),
-            input_tokens=tokens.get("input", 0),
-            output_tokens=tokens.get("output", 0),
-            cached_tokens=tokens.get("cached", 0),
-            cost_usd=record.get("cost_usd", 0.0),
-            unpriced=record.get("unpriced_calls", 0),
-            latency_s=record.get("latency_s", 0.0),
-        )
+        spent = record.get("spent")
+        if spent is None:
+            return cls(wanted)
+        tally = cls(wanted, failed=spent["failed"], retried=spent["retried"], latency_s=spent["latency_s"])
+        tally.earlier_s = spent["wall_s"]
+        tally.written_at = None if spent["whole"] else datetime.fromisoformat(spent["at"]).timestamp()
+        for step, usage in spent["steps"].items():
+            tally.steps[step] = Usage(**usage)
+            tally.bill += tally.steps[step]
+        return tally
+
+    def spent(self, wall_s: float, *, whole: bool) -> dict[str, Any]:
+        """`spent` of run.json, from which a resume counts on; not `whole` while calls may still end uncounted."""
+        at = datetime.fromtimestamp(time.time()).astimezone()
+        return {
+            "calls": self.made,
+            "tokens": self.tokens,
+            "usd": round(self.cost_usd, 9),
+            "wall_s": round(wall_s, 3),
+            "failed": self.failed,
+            "retried": self.retried,
+            "latency_s": round(self.latency_s, 3),
+            "steps": {step: usage.to_json() for step, usage in self.steps.items()},
+            "at": at.isoformat(),
+            "whole": whole,
+        }
 
     def counts(self) -> dict[str, Any]:
         """`counts` of run.json."""
@@ -96,10 +167,10 @@ class Tally:
 
     def usage(self) -> dict[str, Any]:
         """Tokens, cost and summed latency of what was bought, for run.json; the journal's answers cost nothing."""
-        tokens = {"input": self.input_tokens, "output": self.output_tokens, "cached": self.cached_tokens}
+        tokens = {name.removesuffix("_tokens"): getattr(self.bill, name) for name in TOKENS}
         return {
             "tokens": tokens,
-            "cost_usd": round(self.cost_usd, 6),
-            "unpriced_calls": self.unpriced,
+            "cost_usd": round(self.bill.cost_usd, 9),
+            "unpriced_calls": self.bill.unpriced_calls,
             "latency_s": round(self.latency_s, 3),
         }

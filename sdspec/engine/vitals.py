@@ -10,7 +10,7 @@ from pathlib import Path
 from sdspec.contracts import Endpoint
 from sdspec.diagnosis import FAIL, OK, SKIP, WARN, Diagnosis
 from sdspec.plan.plan import Model
-from sdspec.prices import Price, price_of, window_of
+from sdspec.prices import MTOK, window_of
 from sdspec.store.netfs import MOUNTS, file_system, is_network
 
 SKEW_WARN_S, SKEW_FAIL_S = 60.0, 300.0
@@ -52,19 +52,16 @@ def limits(model: Model, concurrency: int) -> Diagnosis:
     return Diagnosis("limits", OK, said or f"none; up to {concurrency} calls in flight, fewer when it throttles")
 
 
-def price_row(model: Model) -> Price | None:
-    """The row of the price map that calls of this model are counted by."""
-    return price_of(model.provider.price_id(model.call.known_as))
-
-
 def price(model: Model) -> Diagnosis:
     """Whether a run can say what it costs."""
-    if model.provider.free:
+    if model.free:
         return Diagnosis("price", OK, "free")
-    row = price_row(model)
+    row = model.price
     if row is None:
-        return Diagnosis("price", WARN, "not known: plans and runs cannot say what they cost")
-    said = f"${1e6 * row.input_usd:g} in, ${1e6 * row.output_usd:g} out per million tokens ({row.source})"
+        return Diagnosis(
+            "price", WARN, "not known: plans and runs cannot say what they cost", f"{model.price_example} gives it."
+        )
+    said = f"${MTOK * row.rates.input_usd:g} in, ${MTOK * row.rates.output_usd:g} out per million tokens ({row.source})"
     return Diagnosis("price", OK, said)
 
 

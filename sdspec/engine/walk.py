@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from sdspec.calls import Answer, Ask
 from sdspec.contracts import Block, Check, StepContext, Verdict
+from sdspec.engine.budget import Budget
 from sdspec.engine.caller import Bought, Caller, SharedFailure, Turn
 from sdspec.engine.schedule import Position
 from sdspec.engine.workers import CRASHED
@@ -63,6 +64,7 @@ class Services:
     examine: Examine
     called: Callable[[CallLine], None]
     spec_seed: int
+    budget: Budget
 
 
 class WalkContext(StepContext):
@@ -86,17 +88,21 @@ class WalkContext(StepContext):
         assert isinstance(self.step.part, Block)
         caller = self._services.callers[self.step.part.asks() or ""]
         row.notes.setdefault("calls", []).append(ask.key.hex())
+        called, line = self._services.called, CallLine(row.id, self.name, purpose, ask, None)
+
+        def paid(bought: Bought) -> None:
+            self._walk.bought += 1
+            called(replace(line, bought=bought))
+
         try:
-            bought = await caller.ask(ask, replace(self._turn, step=self.name))
+            bought = await caller.ask(ask, replace(self._turn, step=self.name), paid)
         except SharedFailure:
             raise
         except Transient as failure:
-            self._services.called(CallLine(row.id, self.name, purpose, ask, None, failure))
+            called(replace(line, error=failure))
             raise
-        if not bought.from_journal:
-            self._walk.bought += 1
-        if not self._walk.again and _counts(row, bought):
-            self._services.called(CallLine(row.id, self.name, purpose, ask, bought))
+        if bought.from_journal and not bought.shared and row.slot == 0 and not self._walk.again:
+            called(replace(line, bought=bought))  # of an answer's rows the first one counts it
         if (refusal := bought.record.error) is not None:
             raise RowFatal(refusal.code, refusal.message, status=refusal.status)
         assert bought.record.answer is not None
@@ -112,11 +118,6 @@ class WalkContext(StepContext):
         if verdict.reason == CRASHED:
             return verdict
         return await self._services.journal.put_verdict(key, verdict)
-
-
-def _counts(row: Row, bought: Bought) -> bool:
-    """True for the one of an answer's rows whose call is the answer's: who bought it, else the first."""
-    return not bought.from_journal or (row.slot == 0 and not bought.shared)
 
 
 async def walk_steps(row: Row, steps: Sequence[Step], context: WalkContext) -> Outcome:

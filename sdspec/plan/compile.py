@@ -10,6 +10,7 @@ from sdspec.errors import Problem, SpecError, did_you_mean
 from sdspec.plan.draft import Draft
 from sdspec.plan.passes.bind_models import bind_models
 from sdspec.plan.passes.bind_parts import bind_parts
+from sdspec.plan.passes.check_budget import check_budget
 from sdspec.plan.passes.check_columns import check_columns
 from sdspec.plan.passes.check_context import check_context
 from sdspec.plan.passes.check_limits import check_limits
@@ -36,6 +37,7 @@ PASSES = (
     check_models,
     check_context,
     check_limits,
+    check_budget,
     fingerprint,
 )
 

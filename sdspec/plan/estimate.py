@@ -2,41 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from sdspec.blocks.generate import Generate
 from sdspec.blocks.vary import Vary
 from sdspec.calls import Ask
-from sdspec.plan.plan import Plan, Step
-from sdspec.prices import Price, price_of
+from sdspec.plan.plan import Model, Plan, Step
+from sdspec.prices import Price, dollars, window_of
 from sdspec.rows import Row, canonical
+from sdspec.spec.models import BudgetSpec
 
 RENDERED = 2000
 """Rows whose prompts are rendered; the rest is taken to be like them."""
 BYTES_PER_TOKEN = (4.6, 2.9)
 """Few and many tokens: from English prose to dense code, over common tokenizers."""
-FRAMING_TOKENS = (3, 12)
+LIKELY_BYTES = 3.8
+"""Of a token, in prompts that mix both."""
+FOREIGN_BYTES = (8.0, 2.8, 1.2)
+"""The same for what is not ASCII: few, likely and many tokens. Tokenizers have learned some scripts and not others."""
+FRAMING_TOKENS = (3, 8, 20)
 """What a chat template adds to each call."""
+SCHEMA_SHARE = (0.0, 0.5, 1.0)
+"""Of a schema's tokens those that are counted: some providers count none, some show it to the model as a tool."""
+TOOL_TOKENS = (0, 0, 500)
+"""What forcing a tool adds to each call with a schema, by what Anthropic says of its models."""
+ANSWER_BYTES = 200.0
+"""Of an answer for which there is no example."""
+ANSWER_SHARE = (0.25, 1.2)
+"""Of an example's text what an answer has at least, and likely: models say more than people who write examples."""
+REASK_TOKENS = 100
+"""Of the words that ask again; the answer that could not be used is repeated too."""
+UNLIMITED_TOKENS = 4096
+"""Taken for the longest answer where neither max_tokens nor the price map limits it."""
+CACHED_FROM = 1024
+"""Tokens from which providers cache a prompt without being asked."""
 
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """At least and at most."""
+    """At least, likely, and at most."""
 
     least: float
+    likely: float
     most: float
+
+    def __add__(self, other: Range) -> Range:
+        return Range(self.least + other.least, self.likely + other.likely, self.most + other.most)
 
 
 @dataclass(frozen=True, slots=True)
 class StepEstimate:
-    """What one step asks."""
+    """What one step asks and the journal does not hold."""
 
     step: str
     model: str
     provider: str
+    planned: int
+    """Calls for the rows wanted, if every first answer is kept; those that the journal holds included."""
     calls: Range
-    """Least: every first answer is kept. Most: every row attempted, every answer asked for again as often as may be."""
+    """To be paid for. Least, and likely: every first answer is kept. Most: every row attempted, every answer asked for
+    again as often as may be."""
     input_tokens: Range
     output_tokens: Range
     usd: Range | None
@@ -54,8 +80,36 @@ def estimate(plan: Plan, held: Callable[[list[bytes]], set[bytes]]) -> tuple[Ste
     for position, step in enumerate(plan.steps):
         if isinstance(step.part, Generate):
             asks = list(_first_asks(plan, plan.steps[:position], step))
-            found.append(_estimate(plan, step, step.part, asks, len(held([ask.key for ask in asks]))))
+            found.append(_estimate(plan, step, asks, held([ask.key for ask in asks])))
     return tuple(found)
+
+
+def outlook(budget: BudgetSpec, estimates: Sequence[StepEstimate]) -> list[str]:
+    """What each limit of the budget means for a run: a sentence for each that stops it early, or likely does."""
+    usd = [one.usd for one in estimates if one.usd is not None]
+    told: list[tuple[str, float | None, Iterable[Range], Callable[[float], str]]] = [
+        ("usd", budget.usd, usd, dollars),
+        ("calls", budget.calls, (one.calls for one in estimates), _calls),
+        ("tokens", budget.tokens, (one.input_tokens + one.output_tokens for one in estimates), _tokens),
+    ]
+    found = []
+    for name, limit, ranges, words in told:
+        needed = sum(ranges, Range(0, 0, 0))
+        if limit is None:
+            continue
+        if needed.least > limit:
+            found.append(f"budget.{name}: {words(limit)} will not do; this run takes {words(needed.least)} at least.")
+        elif needed.likely > limit:
+            found.append(f"budget.{name}: {words(limit)} may not do; this run likely takes {words(needed.likely)}.")
+    return found
+
+
+def _calls(count: float) -> str:
+    return f"{count:,.0f} call{'' if count == 1 else 's'}"
+
+
+def _tokens(count: float) -> str:
+    return f"{count:,.0f} tokens"
 
 
 def first_rows(plan: Plan, before: tuple[Step, ...], count: int) -> Iterator[Row]:
@@ -80,26 +134,78 @@ def _first_asks(plan: Plan, before: tuple[Step, ...], step: Step) -> Iterator[As
             yield step.part.first_ask(row, step.name, plan.seed)
 
 
-def _estimate(plan: Plan, step: Step, part: Generate, asks: list[Ask], held: int) -> StepEstimate:
-    model = plan.models[part.model]
-    least = sum(-(-item.quota // plan.per_call) for item in plan.items)
-    calls = Range(least, -(-plan.max_attempts // plan.per_call) * (1 + part.reasks))
-    sizes = [sum(len(message["content"].encode()) for message in ask.messages) for ask in asks]
-    mean = sum(sizes) / max(1, len(sizes))
-    answer = sum(len(canonical(example)) for example in part.examples) / max(1, len(part.examples)) or 200.0
-    answer *= plan.per_call
-    most_out = part.call.max_tokens or 1024
-    tokens_in = Range(
-        calls.least * (mean / BYTES_PER_TOKEN[0] + FRAMING_TOKENS[0]),
-        calls.most * (mean / BYTES_PER_TOKEN[1] + FRAMING_TOKENS[1] + (most_out if part.reasks else 0)),
-    )
-    tokens_out = Range(calls.least * min(most_out, 0.4 * answer / BYTES_PER_TOKEN[0]), calls.most * most_out)
-    price = price_of(model.provider.price_id(model.call.known_as))
-    usd = Range(0.0, 0.0) if model.provider.free else None
-    if price is not None and usd is None:
-        usd = Range(
-            tokens_in.least * (price.cached_usd or price.input_usd) + tokens_out.least * price.output_usd,
-            tokens_in.most * price.input_usd + tokens_out.most * price.output_usd,
-        )
+def _estimate(plan: Plan, step: Step, asks: list[Ask], held: Collection[bytes]) -> StepEstimate:
+    assert isinstance(step.part, Generate)
+    part, model = step.part, plan.models[step.part.model]
+    planned = sum(-(-item.quota // plan.per_call) for item in plan.items)
+    share = sum(ask.key not in held for ask in asks) / max(1, len(asks))
+    new = round(planned * share)
+    first = -(-plan.max_attempts // plan.per_call) + (len(plan.items) if plan.per_call > 1 else 0)
+    calls = Range(new, new, max(new, first * (1 + part.reasks) - (planned - new)))
+    asked = _asked([ask for ask in asks if ask.key not in held] or asks)
+    said = _said(plan, part, model)
+    again = said.most + REASK_TOKENS if part.reasks else 0.0
+    each = Range(asked.least, asked.likely, asked.most + again)
     provider = type(model.provider).__module__.rpartition(".")[2]
-    return StepEstimate(step.name, model.call.id, provider, calls, tokens_in, tokens_out, usd, price, len(asks), held)
+    return StepEstimate(
+        step=step.name,
+        model=model.call.id,
+        provider=provider,
+        planned=planned,
+        calls=calls,
+        input_tokens=_times(calls, each),
+        output_tokens=_times(calls, said),
+        usd=_usd(model, calls, each, said),
+        price=model.price,
+        rendered=len(asks),
+        held=len(held),
+    )
+
+
+def _times(calls: Range, each: Range) -> Range:
+    return Range(calls.least * each.least, calls.likely * each.likely, calls.most * each.most)
+
+
+def _usd(model: Model, calls: Range, asked: Range, said: Range) -> Range | None:
+    if (price := model.price) is None:
+        return Range(0.0, 0.0, 0.0) if model.free else None
+    low, likely, high = (price.at(tokens) for tokens in (asked.least, asked.likely, asked.most))
+    cached = low.cached_usd if model.provider.caches_prompts and asked.most >= CACHED_FROM else None
+    least = asked.least * (low.input_usd if cached is None else cached) + said.least * low.output_usd
+    dearest = max(high.input_usd, high.cache_write_usd or 0.0)
+    thinking = max(high.output_usd, high.reasoning_usd or 0.0)
+    each = Range(
+        least,
+        asked.likely * likely.input_usd + said.likely * likely.output_usd,
+        asked.most * dearest + said.most * thinking,
+    )
+    return _times(calls, each)
+
+
+def _asked(asks: Sequence[Ask]) -> Range:
+    """Input tokens of a call, as a mean over these."""
+    found = []
+    texts = [message["content"] for ask in asks for message in ask.messages]
+    ascii_bytes = sum(sum(map(str.isascii, text)) if not text.isascii() else len(text) for text in texts)
+    foreign_bytes = sum(len(text.encode(errors="replace")) for text in texts) - ascii_bytes
+    schema = next((len(canonical(ask.schema)) for ask in asks if ask.schema is not None), 0)
+    calls = max(1, len(asks))
+    for at, per_token in enumerate((BYTES_PER_TOKEN[0], LIKELY_BYTES, BYTES_PER_TOKEN[1])):
+        prompt = (ascii_bytes / per_token + foreign_bytes / FOREIGN_BYTES[at]) / calls
+        shown = SCHEMA_SHARE[at] * schema / per_token + (TOOL_TOKENS[at] if schema else 0)
+        found.append(prompt + FRAMING_TOKENS[at] + shown)
+    return Range(*found)
+
+
+def _said(plan: Plan, part: Generate, model: Model) -> Range:
+    """Output tokens of a call, by the examples."""
+    window = window_of(model.provider.price_id(model.call.known_as))
+    most = part.call.max_tokens or (window.output_tokens if window else None) or UNLIMITED_TOKENS
+    frame = len(canonical(dict.fromkeys(part.columns, "")))
+    mean = sum(len(canonical(example)) for example in part.examples) / max(1, len(part.examples)) or ANSWER_BYTES
+    least = min(frame, mean) + ANSWER_SHARE[0] * max(0.0, mean - frame)
+    return Range(
+        min(most, plan.per_call * least / BYTES_PER_TOKEN[0]),
+        min(most, plan.per_call * ANSWER_SHARE[1] * mean / LIKELY_BYTES),
+        most,
+    )

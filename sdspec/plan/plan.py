@@ -11,7 +11,8 @@ from typing import Any
 from sdspec.calls import ModelCall
 from sdspec.contracts import Block, Check, Dedup, Part, Provider
 from sdspec.dataset import Exporter, Packer
-from sdspec.spec.models import EngineSpec
+from sdspec.prices import Price
+from sdspec.spec.models import BudgetSpec, EngineSpec
 from sdspec.spec.spec import Spec
 
 SAMPLING = ("temperature", "top_p", "top_k", "max_tokens", "stop")
@@ -41,6 +42,26 @@ class Model:
     provider: Provider
     provider_name: str
     call: ModelCall
+    price: Price | None = None
+    """The spec's own, else that of the price map; None where neither has one. Decides no row."""
+
+    @property
+    def free(self) -> bool:
+        """True when calls cost nothing, and the spec puts no price on them."""
+        return self.provider.free and self.price is None
+
+    @property
+    def unpriced(self) -> str:
+        """That calls cost something, and nobody knows what; empty where that is not so."""
+        if self.free or self.price is not None:
+            return ""
+        return f"no price is known for model {self.call.id} on {kind_of(self.provider)}"
+
+    @property
+    def price_example(self) -> str:
+        """How the spec gives it a price, as a shell takes it."""
+        key = "model" if self.name == "model" else f"models.{self.name}"
+        return f"{key}.price='{{input: 1.0, output: 5.0}}'"
 
     def __str__(self) -> str:
         sampling = {name: value for name, value in self.call.deciding().items() if value not in (None, [], "")}
@@ -120,6 +141,17 @@ class Plan:
     def engine(self) -> EngineSpec:
         """How it is run; decides no row."""
         return self.spec.config.engine
+
+    @property
+    def asked(self) -> list[Model]:
+        """The models that steps ask, each once."""
+        names = dict.fromkeys(step.part.asks() for step in self.steps if isinstance(step.part, Block))
+        return [self.models[name] for name in names if name is not None]
+
+    @property
+    def budget(self) -> BudgetSpec:
+        """Where a run of it stops; decides no row."""
+        return self.spec.config.budget
 
     @property
     def size(self) -> int:

@@ -46,6 +46,7 @@ class Bedrock(Provider):
     model_settings: ClassVar[frozenset[str]] = frozenset({"base_model", "context"})
     sampling: ClassVar[frozenset[str]] = frozenset({"temperature", "top_p", "top_k", "max_tokens", "stop"})
     signs_with_time: ClassVar[bool] = True
+    caches_prompts: ClassVar[bool] = False
     does_not_decide: ClassVar[frozenset[str]] = frozenset(
         {"limits", "region", "profile", "role_arn", "external_id", "endpoint_url", "ca_bundle"}
     )

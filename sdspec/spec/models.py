@@ -6,10 +6,11 @@ A part (`kind` and its own keys) stays a `PartSpec` here: a compile pass binds i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, model_validator
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 """A dataset's name, which is a folder's."""
@@ -32,6 +33,19 @@ class PartSpec(BaseModel):
     def options(self) -> dict[str, Any]:
         """The part's own keys."""
         return dict(self.model_extra or {})
+
+
+class PriceSpec(Node):
+    """What a model's tokens cost, in USD per million of them. Decides no row."""
+
+    input: float = Field(ge=0, description="USD per million input tokens.")
+    output: float = Field(ge=0, description="USD per million output tokens, reasoning included.")
+    cached_input: float | None = Field(
+        default=None, ge=0, description="USD per million input tokens read from the prompt cache; null: as `input`."
+    )
+    cache_write: float | None = Field(
+        default=None, ge=0, description="USD per million input tokens written to the prompt cache; null: as `input`."
+    )
 
 
 class ModelSpec(Node):
@@ -59,6 +73,10 @@ class ModelSpec(Node):
     top_k: int | None = Field(default=None, ge=1, description="Sample among this many likeliest tokens.")
     max_tokens: int | None = Field(default=1024, ge=1, description="Longest answer, in tokens.")
     stop: tuple[str, ...] = Field(default=(), description="Texts that end an answer.")
+    price: PriceSpec | None = Field(
+        default=None,
+        description="USD per million tokens, e.g. {input: 1.0, output: 5.0}; null takes the price map of litellm.",
+    )
 
 
 def _example(value: Any) -> Mapping[str, Any] | str:
@@ -182,6 +200,34 @@ class EngineSpec(Node):
     outputs: str = Field(default="outputs", description="Folder of all run folders.")
 
 
+WALL = re.compile(r"(?=\d)(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?")
+
+
+def _seconds(value: Any) -> Any:
+    """`1h30m` -> 5400.0; what is no text stays for pydantic to judge."""
+    if not isinstance(value, str):
+        return value
+    found = WALL.fullmatch(value.replace(" ", ""))
+    if found is None:
+        raise ValueError("seconds are needed, or a text like 90s, 30m, 2h or 1h30m")
+    hours, minutes, seconds = (float(part or 0) for part in found.groups())
+    return 3600 * hours + 60 * minutes + seconds
+
+
+Seconds = Annotated[float, BeforeValidator(_seconds, json_schema_input_type=float | str)]
+
+
+class BudgetSpec(Node):
+    """What a run may spend in all, its resumes included. What the journal holds costs nothing. Decides no row."""
+
+    usd: float | None = Field(default=None, ge=0, description="USD that answers may cost; 0 buys nothing.")
+    calls: int | None = Field(default=None, ge=0, description="Answers that may be bought; 0 buys none.")
+    tokens: int | None = Field(default=None, ge=0, description="Tokens that answers may take, input and output.")
+    wall: Seconds | None = Field(
+        default=None, ge=0, description="Time that a run may take, in seconds or as 90s, 30m, 2h, 1h30m."
+    )
+
+
 class SpecConfig(Node):
     """A whole spec."""
 
@@ -197,3 +243,6 @@ class SpecConfig(Node):
     export: Mapping[str, ExportSpec] = Field(default_factory=dict, description="Datasets to write, by name.")
     card: CardSpec = Field(default=CardSpec(), description="What the dataset card says beside what it knows itself.")
     engine: EngineSpec = Field(default=EngineSpec(), description="How the plan is run.")
+    budget: BudgetSpec = Field(
+        default=BudgetSpec(), description="Where a run stops, resumable; of a sweep each run has its own."
+    )

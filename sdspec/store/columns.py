@@ -27,6 +27,8 @@ CALLS = {
     "input_tokens": "int",
     "output_tokens": "int",
     "cached_tokens": "int",
+    "cache_write_tokens": "int",
+    "reasoning_tokens": "int",
     "cost_usd": "float",
     "latency_s": "float",
     "tries": "int",

@@ -88,6 +88,10 @@ class RunFolder:
         """run.json holds these fields too, and says that this process runs the run."""
         self.write_json(_RUN, {**self.read_run(), **fields, "status": "running", "process": this_process()})
 
+    def note(self, fields: Mapping[str, Any]) -> None:
+        """run.json holds these fields too."""
+        self.write_json(_RUN, {**self.read_run(), **fields})
+
     def end(self, status: str, fields: Mapping[str, Any]) -> None:
         """run.json holds these fields too, and how the run ended."""
         if status not in STATUSES:

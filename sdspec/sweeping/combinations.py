@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from sdspec.spec.sweep import Axis, SweepPlan
 
 INDIFFERENT = {
+    "budget": "it says when a run stops, and decides no row",
     "engine": "it says how a plan is run, and decides no row",
     "export": "exports are written from the same rows, several at once, or at any time by sdspec export",
     "name": "it only names the folder",

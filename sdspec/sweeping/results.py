@@ -14,7 +14,7 @@ from sdspec.store.disk import saying, write_whole
 from sdspec.store.runfolder import RunFolder
 
 EXIT_CODES: Mapping[str, int] = {
-    "done": 0, "failed": 1, "wrong": 2, "short": 3, "interrupted": 130, "not started": 130
+    "done": 0, "failed": 1, "wrong": 2, "short": 3, "budget": 3, "interrupted": 130, "not started": 130
 }  # fmt: skip
 """By status; besides those of a run `wrong`, a spec with problems, and `not started`, for the sweep was stopped."""
 

@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from sdspec.cli.pace import Pace, ago, clock, rate, roughly
-from sdspec.cli.progress import OnTerminal, Plain, Quiet, outlook
+from sdspec.cli.progress import OnTerminal, Plain, Quiet, numbers, outlook
 from sdspec.cli.screen import Column, table
-from sdspec.engine.tally import Tally
+from sdspec.engine.tally import Tally, Usage
 from sdspec.plan.compile import compile_spec
 from sdspec.plan.plan import Plan
 from sdspec.spec.load import load_spec
+from sdspec.spec.models import BudgetSpec
 from tests.recipes import write_spec
 
 
@@ -27,10 +28,11 @@ def plan(tmp_path_factory: pytest.TempPathFactory) -> Plan:
     return compile_spec(load_spec("colours", ["workflow.size=100", "engine.concurrency=4"], cwd=folder))
 
 
-def tally(kept: int, rejected: int = 0, **more: object) -> Tally:
-    """A tally of 100 wanted rows."""
+def tally(kept: int, rejected: int = 0, retried: int = 0, **more: float) -> Tally:
+    """A tally of 100 wanted rows; `more` of its bill."""
     reasons = Counter({"unparseable": rejected}) if rejected else Counter()
-    return Tally(100, attempted=kept + rejected, kept=kept, rejected=reasons, made=kept + rejected, **more)
+    bill = Usage(calls=kept + rejected, **more)
+    return Tally(100, attempted=kept + rejected, kept=kept, rejected=reasons, retried=retried, bill=bill)
 
 
 def screen(shown: OnTerminal, width: int) -> list[str]:
@@ -201,3 +203,18 @@ def test_columns_give_way_in_order() -> None:
 def test_a_file_has_no_edge(tmp_path: Path) -> None:
     """Without a width nothing is cut."""
     assert "x" * 300 in table((Column("name", least=8),), [("x" * 300,)], None)[1].plain
+
+
+@pytest.mark.parametrize(
+    ("budget", "words"),
+    [
+        (BudgetSpec(usd=5), "$1.20 of $5.00, 0:35, 3 calls, 1.0M tokens"),
+        (BudgetSpec(calls=500), "3 of 500 calls, $1.20, 0:35, 1.0M tokens"),
+        (BudgetSpec(tokens=2_000_000), "1.0M of 2.0M tokens, $1.20, 0:35, 3 calls"),
+        (BudgetSpec(wall=1800), "0:35 of 30:00, $1.20, 3 calls, 1.0M tokens"),
+    ],
+)
+def test_what_is_limited_is_shown_against_its_limit(budget: BudgetSpec, words: str) -> None:
+    """Each limit stands with what is spent of it, in the place of the number alone."""
+    shown = numbers(tally(3, input_tokens=10**6, cost_usd=1.2), Pace(1000), 0, 35.0, budget)
+    assert words == ", ".join(shown)

@@ -8,11 +8,14 @@ from pathlib import Path
 
 from sdspec.calls import Ask, Message, ModelCall
 from sdspec.contracts import Endpoint, Transport
-from sdspec.engine.caller import Caller, CallSettings, SharedFailure, Turn
+from sdspec.engine.budget import Budget, Purse
+from sdspec.engine.caller import Bought, Caller, CallSettings, SharedFailure, Turn
 from sdspec.engine.controller import Controller
 from sdspec.engine.endpoints import Door
+from sdspec.engine.tally import Tally
 from sdspec.errors import Transient
 from sdspec.providers.fake import Fake
+from sdspec.spec.models import BudgetSpec
 from sdspec.store.journal import Journal
 from tests.recipes import requests_in
 
@@ -20,14 +23,14 @@ CALL = ModelCall(id="m", identity="m", endpoint="fake")
 ASK = Ask(model=CALL, messages=(Message(role="user", content="?"),), draw="00" * 8)
 
 
-def turn(missed: asyncio.Event | None = None, order: int = 0) -> Turn:
+def turn(place: int = 0, missed: asyncio.Event | None = None) -> Turn:
     """The turn of a row that may buy as soon as the event is set."""
 
     async def may_buy() -> None:
         if missed is not None:
             await missed.wait()
 
-    return Turn((0, order), may_buy, lambda: True)
+    return Turn((0, place), may_buy, lambda: True)
 
 
 @asynccontextmanager
@@ -42,7 +45,12 @@ async def calling(folder: Path, *, retry_errors: bool = False, **knobs: float) -
                 return endpoint, endpoint.transport
 
             caller = Caller(
-                provider, Door(opened), Controller(8, None, 60.0), journal, CallSettings(5.0, 1, retry_errors), None
+                provider,
+                Door(opened),
+                Controller(8, None, 60.0),
+                journal,
+                CallSettings(5.0, 1, retry_errors),
+                Purse(Budget(BudgetSpec(), Tally(0)), None, free=True),
             )
             caller.controller.proven = True  # it answers others: what fails is the ask's own fault
             caller.controller.successes = 1
@@ -51,22 +59,23 @@ async def calling(folder: Path, *, retry_errors: bool = False, **knobs: float) -
 
 async def test_an_answer_bought_while_a_row_waits_for_its_turn_is_not_bought_again(tmp_path: Path) -> None:
     """The row that bought it is long gone when the other one's turn comes: it takes the answer from the journal."""
-    gate = asyncio.Event()
+    gate, bought = asyncio.Event(), list[Bought]()
     async with calling(tmp_path) as caller:
-        late = asyncio.create_task(caller.ask(ASK, turn(gate, 1)))
+        late = asyncio.create_task(caller.ask(ASK, turn(1, gate), bought.append))
         await asyncio.sleep(0)
-        first = await caller.ask(ASK, turn())
+        first = await caller.ask(ASK, turn(), bought.append)
         await caller.settle(5.0)
         gate.set()
         second = await late
     assert sum(requests_in(tmp_path / "log").values()) == 1
     assert (first.from_journal, second.from_journal, second.shared) == (False, True, True)
+    assert [first] == bought
 
 
 async def test_rows_that_share_a_failure_have_one_failed_call(tmp_path: Path) -> None:
     """A call that fails to the end fails every row that waits for it, and is that of the first alone."""
     async with calling(tmp_path, p500=1.0) as caller:
-        asking = (caller.ask(ASK, turn(order=one)) for one in range(4))
+        asking = (caller.ask(ASK, turn(one), [].append) for one in range(4))
         found = await asyncio.gather(*asking, return_exceptions=True)
     assert Counter(type(one) for one in found) == {Transient: 1, SharedFailure: 3}
 
@@ -74,8 +83,8 @@ async def test_rows_that_share_a_failure_have_one_failed_call(tmp_path: Path) ->
 async def test_a_refusal_is_asked_again_once_in_a_run(tmp_path: Path) -> None:
     """With retry_errors one row asks again what the journal holds as refused; those after it take what it was told."""
     async with calling(tmp_path, prefusal=1.0) as caller:
-        await caller.ask(ASK, turn())
+        await caller.ask(ASK, turn(), [].append)
     async with calling(tmp_path, prefusal=1.0, retry_errors=True) as caller:
-        again = [await caller.ask(ASK, turn(order=one)) for one in range(3)]
+        again = [await caller.ask(ASK, turn(one), [].append) for one in range(3)]
     assert sum(requests_in(tmp_path / "log").values()) == 2
     assert [one.from_journal for one in again] == [False, True, True]

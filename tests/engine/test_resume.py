@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sdspec.engine.controller import ALIKE_REFUSALS, Controller
-from sdspec.engine.tally import Tally
+from sdspec.engine.tally import Tally, Usage
 from sdspec.errors import RowFatal
 from tests.engine.callers import load
 from tests.engine.test_endpoints import run_on
@@ -92,6 +92,6 @@ def test_an_interrupt_while_tables_are_finished_is_an_interrupt(tmp_path: Path) 
 
 def test_a_resumed_run_remembers_how_long_answers_take() -> None:
     """Law 3: calls in flight get three mean latencies: a resume that counts calls on counts their time on too."""
-    first = Tally(10, made=10, latency_s=200.0)
-    again = Tally.carried(10, {"counts": first.counts(), **first.usage()})
+    first = Tally(10, latency_s=200.0, steps={"generate": Usage(calls=10)}, bill=Usage(calls=10))
+    again = Tally.carried(10, {"spent": first.spent(300.0, whole=True)})
     assert again.latency_s / again.made == 20.0

@@ -7,6 +7,7 @@ from sdspec.contracts import Provider
 from sdspec.errors import did_you_mean
 from sdspec.plan.draft import Draft
 from sdspec.plan.plan import SAMPLING, Model, kind_of
+from sdspec.prices import MTOK, Price, Rates, price_of
 from sdspec.spec.models import ModelSpec
 from sdspec.spec.spec import Key
 
@@ -53,7 +54,15 @@ def _bind(draft: Draft, name: str, spec: ModelSpec, key: Key, provider_name: str
     )
     if not wrong:
         _check_sampling(draft, key, provider, call)
-    draft.models[name] = Model(name, provider, provider_name, call)
+    draft.models[name] = Model(name, provider, provider_name, call, _price(spec, provider, call))
+
+
+def _price(spec: ModelSpec, provider: Provider, call: ModelCall) -> Price | None:
+    """USD per token: what the spec says, in USD per million of them, before what the price map says."""
+    if (own := spec.price) is None:
+        return price_of(provider.price_id(call.known_as))
+    cached, written = (None if usd is None else usd / MTOK for usd in (own.cached_input, own.cache_write))
+    return Price(call.id, Rates(own.input / MTOK, own.output / MTOK, cached, written), "spec")
 
 
 def _takes_settings(draft: Draft, key: Key, spec: ModelSpec, provider: Provider) -> bool:
