@@ -43,12 +43,12 @@ class Problem:
         return " ".join(part for part in (f"{self.where}: {self.what}", self.hint) if part)
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """The hint `Did you mean 'size'? Known: a, b.`; without a near name only what is known."""
+def did_you_mean(word: str, known: Iterable[str], most: int = 24) -> str:
+    """The hint `Did you mean 'size'? Known: a, b.`; without a near name only what is known, at most so many names."""
     names = sorted(known)
     near = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
     guess = f"Did you mean '{near[0]}'? " if near else ""
-    shown = ", ".join(names[:24]) + (f" and {len(names) - 24} more" if len(names) > 24 else "")
+    shown = ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
     return f"{guess}Known: {shown or '(none)'}."
 
 

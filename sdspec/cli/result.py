@@ -50,7 +50,7 @@ def print_result(run: api.Run) -> None:
     _print_samples(screen, run, 3)
     funnel = read_funnel(run.path, samples=1)
     _print_reasons(screen, funnel.reasons)
-    screen.print()
+    screen.gap()
     _print_pairs(screen, totals(run.record()))
     screen.print(Text("more: sdspec show last, and report.html in the folder", style="dim"))
 
@@ -63,12 +63,12 @@ def print_show(run: api.Run, samples: int) -> None:
     screen.print(Text.assemble((record["id"], "bold"), f"  {record['name']}  ", status(record)))
     for name, model in record.get("models", {}).items():
         screen.print(f"{name}: {model['id']} on {model['provider']['kind']}")
-    screen.print()
+    screen.gap()
     _print_funnel(screen, run, funnel)
     _print_seeds(screen, funnel)
     _print_reasons(screen, funnel.reasons)
     _print_samples(screen, run, samples)
-    screen.print()
+    screen.gap()
     _print_pairs(screen, totals(record))
     _print_usage(screen, record)
     if how := go_on(record, run.path.name):
@@ -83,7 +83,7 @@ def first_rows(run: api.Run, count: int) -> list[dict[str, Any]]:
 def _print_funnel(screen: Screen, run: api.Run, funnel: Funnel) -> None:
     counts = run.record().get("counts") or {}
     left = attempted = funnel.kept + sum(reason.count for reason in funnel.reasons)
-    rows = [("attempted", str(attempted), "100 %", "")]
+    rows = [("attempted", str(attempted), _share(attempted, attempted), "")]
     for step, reasons in itertools.groupby(_in_step_order(run, funnel), key=lambda reason: reason.step):
         lost = list(reasons)
         gone = sum(reason.count for reason in lost)
@@ -98,7 +98,7 @@ def _print_funnel(screen: Screen, run: api.Run, funnel: Funnel) -> None:
 
 
 def _share(part: int, whole: int) -> str:
-    return f"{100 * part / max(1, whole):.0f} %"
+    return f"{100 * part / whole:.0f} %" if whole else ""
 
 
 def _in_step_order(run: api.Run, funnel: Funnel) -> list[Reason]:
@@ -112,7 +112,7 @@ def _print_seeds(screen: Screen, funnel: Funnel) -> None:
         return
     lines = [(one.seed or "-", str(one.kept), str(one.attempted), one.reasons) for one in funnel.seeds[:SEEDS_SHOWN]]
     columns = SEEDS if any(one.reasons for one in funnel.seeds[:SEEDS_SHOWN]) else SEEDS[:-1]
-    screen.print()
+    screen.gap()
     screen.show(table(columns, lines, screen.room))
     if len(funnel.seeds) > SEEDS_SHOWN:
         screen.print(f"and {len(funnel.seeds) - SEEDS_SHOWN} more seeds")
@@ -122,7 +122,7 @@ def _print_reasons(screen: Screen, reasons: Sequence[Reason]) -> None:
     """Each reason with its count, its step and what was wrong, below each other: messages are long."""
     if not reasons:
         return
-    screen.print()
+    screen.gap()
     screen.print(Text("rejected", style="bold"))
     digits = max(len(str(reason.count)) for reason in reasons)
     for reason in reasons:
@@ -136,7 +136,7 @@ def _print_reasons(screen: Screen, reasons: Sequence[Reason]) -> None:
 
 def _print_samples(screen: Screen, run: api.Run, count: int) -> None:
     for row in first_rows(run, count):
-        screen.print()
+        screen.gap()
         screen.print(Text(f"{row['_row_id']}  {row['_seed']}", style="dim"))
         _print_pairs(screen, ((name, _short(str(row[name]))) for name in row if not name.startswith("_")))
 

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from rich.cells import cell_len
 from rich.console import Console
@@ -23,6 +23,7 @@ class Screen(Console):
     def __init__(self, *, stderr: bool = False, soft_wrap: bool = False) -> None:
         super().__init__(stderr=stderr, highlight=False, markup=False, emoji=False)
         self.soft_wrap = soft_wrap or not (stderr or sys.stdout.isatty())
+        self._begun = False
 
     def on_broken_pipe(self) -> NoReturn:
         """Left to `main`, which knows the exit code; rich would end the process with 1."""
@@ -32,6 +33,16 @@ class Screen(Console):
     def room(self) -> int | None:
         """Columns that a table may take; None for a file or a pipe, which has no edge unless COLUMNS gives it one."""
         return self.width if sys.stdout.isatty() or "COLUMNS" in os.environ else None
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """As rich prints."""
+        self._begun = True
+        super().print(*objects, **options)
+
+    def gap(self) -> None:
+        """An empty line between two parts; a file or a pipe does not begin with one."""
+        if self._begun or self.is_terminal:
+            self.print()
 
     def show(self, lines: Iterable[Text | str]) -> None:
         """The lines, each on one line whatever its length."""

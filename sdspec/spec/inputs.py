@@ -29,6 +29,8 @@ from sdspec.spec.spec import InputFile, Key, dotted
 
 MOST_FAULTS = 20
 """Faults of one file that are shown; a file of thousands that are alike would hide the rest of the spec's."""
+FILES_NAMED = 6
+"""Files of a folder that are named where one is missing; a folder may hold thousands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,7 @@ def _read(path: Path, written: str, parse: Callable[[str, str], Entries]) -> Inp
         content = path.read_bytes()
     except FileNotFoundError:
         near = [other.name for other in path.parent.iterdir() if other.is_file()] if path.parent.is_dir() else []
-        hint = did_you_mean(path.name, near) if near else ""
+        hint = did_you_mean(path.name, near, FILES_NAMED) if near else ""
         raise UnusableError(Fault("", f"no such file in {path.parent}.", hint)) from None
     except OSError as error:
         raise UnusableError(Fault("", f"cannot be read: {error.strerror}.")) from None

@@ -34,6 +34,21 @@ def saying(what: str, path: Path) -> Iterator[None]:
 
 
 @contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """No other thread or process is in such a block for this folder; it waits for them, and leaves no file behind."""
+    import fcntl  # here, since only Unix has it
+
+    with saying("lock", folder):
+        opened = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # a file system without locks: better an entry lost than no export
+            fcntl.flock(opened, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(opened)
+
+
+@contextmanager
 def whole(path: Path, durable: bool = True) -> Iterator[Path]:
     """A path beside `path` to write to; it takes the place of `path` when the block ends well, and else is removed.
 

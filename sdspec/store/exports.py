@@ -12,7 +12,7 @@ import orjson
 import pyarrow as pa
 
 from sdspec.errors import StoreError
-from sdspec.store.disk import saying, write_whole
+from sdspec.store.disk import alone, saying, write_whole
 from sdspec.store.schema import holds_json
 
 RECORD = ".exports.json"
@@ -73,9 +73,10 @@ def hashes(folder: Path, path: str, inside: str) -> tuple[int, dict[str, str]]:
 
 def remember(folder: Path, written: Written) -> None:
     """The folder's record ends with this export; one of the same path that it held is gone."""
-    others = [one for one in read_written(folder) if one.path != written.path]
-    everything = [asdict(one) for one in (*others, written)]
-    write_whole(folder / RECORD, orjson.dumps({"exports": everything}, option=orjson.OPT_INDENT_2) + b"\n")
+    with alone(folder):
+        others = [one for one in read_written(folder) if one.path != written.path]
+        everything = [asdict(one) for one in (*others, written)]
+        write_whole(folder / RECORD, orjson.dumps({"exports": everything}, option=orjson.OPT_INDENT_2) + b"\n")
 
 
 def read_written(folder: Path) -> tuple[Written, ...]:

@@ -8,7 +8,7 @@ import pytest
 
 from sdspec.cli.main import main
 from sdspec.store.runfolder import RunFolder
-from sdspec.store.tables import RowsWriter
+from sdspec.store.tables import RejectsWriter, RowsWriter
 
 NOON = datetime(2026, 3, 1, 12, 0, 0)
 
@@ -132,3 +132,17 @@ def test_a_damaged_run_hides_no_other(outputs: Path, capsys: pytest.CaptureFixtu
 def test_no_runs(outputs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """An empty folder says how to begin."""
     assert ["no runs in outputs; `sdspec run` makes one"] == listed(capsys)
+
+
+def test_a_run_without_a_row(outputs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A run that attempted nothing has no shares of its rows."""
+    folder = RunFolder.create(outputs, "colours", "0" * 8, NOON)
+    folder.end("failed", {})
+    path = folder.path
+    (path / "plan.json").write_text('{"steps": []}')
+    for writer in (RowsWriter(path, {"text": "str"}), RejectsWriter(path)):
+        writer.finish()
+    main(["show", path.name])
+    shown = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["attempted", "0"] in shown
+    assert "%" not in str(shown)

@@ -76,11 +76,12 @@ def test_the_report_is_one_page_that_needs_nothing_else(tmp_path: Path) -> None:
 
 
 def test_the_last_line_of_a_run_is_its_folder(tmp_path: Path) -> None:
-    """Scripts take the run folder from the last line of stdout, also with --json and --quiet."""
+    """Scripts take the run folder from the last line of stdout, also with --json, --quiet; the first is no gap."""
     write_spec(tmp_path)
     for flags in ([], ["--quiet"], ["--json"]):
         ran = cli(tmp_path, "run", "colours", *flags)
         assert (tmp_path / ran.stdout.splitlines()[-1] / "run.json").is_file()
+        assert ran.stdout.splitlines()[0]
     assert len(json.loads(cli_here(tmp_path, "runs", "--json").stdout)) == 3
 
 

@@ -200,3 +200,12 @@ def test_both_in_one_file(project: Project):
     project.write("specs/seeds.txt", "a")
     (problem,) = project.problems(project.spec("template:\n  seeds: [b]\n  seeds_file: seeds.txt\n"))
     assert "specs/x.yaml:8:3: template.seeds_file: set together with 'seeds' (specs/x.yaml:7:3)." in problem
+
+
+def test_a_missing_file_in_a_full_folder(project: Project):
+    """The nearest name, a few others and their number: not the whole folder."""
+    for number in range(40):
+        project.write(f"specs/topics_{number:02}.txt", "a")
+    (found,) = project.problems(project.spec("template: {seeds_file: topics_7.txt}\n"))
+    assert "no such file in " in found and "Did you mean 'topics_" in found
+    assert found.endswith("topics_05.txt and 35 more.")
