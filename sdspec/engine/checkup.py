@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
@@ -141,6 +141,8 @@ class _Look:
                 self._found(Diagnosis(what, SKIP, "not asked (--no-call)"))
             else:
                 self._watch.begins(f"{self._model.name}: {what}")
+                if what == "call":
+                    await self._prepared()
                 findings = await self._within(what, check)
                 for found in findings:
                     self._found(found)
@@ -248,6 +250,12 @@ class _Look:
 
     async def _offers(self) -> tuple[Offer, ...]:
         return await self._provider.offers(self._endpoint, self._send, self._settings.timeout_s)
+
+    async def _prepared(self) -> None:
+        """What a first request takes on this machine, which is litellm's import, is not the endpoint's time."""
+        ask = Ask(self._model.call, ({"role": "user", "content": "Say ok."},), DRAW)
+        with suppress(CallError):  # the call itself says it
+            await asyncio.to_thread(self._provider.request, ask, self._endpoint)
 
     async def _called(self) -> list[Diagnosis]:
         call = self._model.call

@@ -25,7 +25,8 @@ def doctor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
     def run(*words: str, **env: str) -> tuple[int, dict[str, Check]]:
         for name, value in env.items():
             monkeypatch.setenv(name, value)
-        code = main(["doctor", *words, "--json"])
+        patience = () if "--timeout" in words else ("--timeout", "120")
+        code = main(["doctor", *words, *patience, "--json"])
         shown = capsys.readouterr()
         for secret in (KEY.secret, str(KEY.token), *secrets_in(env)):
             assert secret not in shown.out + shown.err

@@ -43,7 +43,14 @@ OWN = "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abcd
 
 
 def page(what: str, query: dict[str, str], offered: tuple[Model, ...], region: str) -> dict[str, Any]:
-    """One page of a list."""
+    """One page of a list, held against botocore's service model."""
+    body = _page(what, query, offered, region)
+    if wrong := list_errors(what, body):
+        raise AssertionError(f"this server's own list is wrong: {wrong}")
+    return body
+
+
+def _page(what: str, query: dict[str, str], offered: tuple[Model, ...], region: str) -> dict[str, Any]:
     if what == "foundation-models":
         wanted = query.get("byOutputModality")
         return {"modelSummaries": [_model(one, region) for one in offered if wanted in (None, one.output)]}
