@@ -344,7 +344,7 @@ class Provider(Part):
         return []
 
     def least_tokens(self, model_id: str) -> int:
-        """The smallest `max_tokens` that the model takes."""
+        """The smallest `max_tokens` with which the model answers."""
         return 1
 
     def diagnoses(self, model_id: str) -> list[Diagnosis]:

@@ -10,13 +10,16 @@ from pydantic import Field
 from sdspec.calls import ModelCall
 from sdspec.contracts import Endpoint, Transport
 from sdspec.offer import Offer
-from sdspec.prices import made_for
+from sdspec.prices import made_for, trait_of
 from sdspec.providers.openai_compatible import OpenAICompatible
 
 FINE_TUNED = "ft:"
 """`ft:gpt-4o-mini-2024-07-18:org::id` is priced as `ft:gpt-4o-mini-2024-07-18`."""
 
 MOST_STOPS = 4
+
+TO_THINK = 512
+"""With fewer tokens a model that reasons may end in `max_tokens or model output limit was reached`, a 400."""
 
 
 class OpenAI(OpenAICompatible):
@@ -38,6 +41,10 @@ class OpenAI(OpenAICompatible):
         if len(call.stop) > MOST_STOPS:
             return {"stop": f"{len(call.stop)} texts, and OpenAI takes {MOST_STOPS} at most."}
         return {}
+
+    def least_tokens(self, model_id: str) -> int:
+        """One, but of models that reason before they answer."""
+        return TO_THINK if trait_of(self.price_id(model_id) or "", "supports_reasoning") else 1
 
     def price_id(self, model_id: str) -> str | None:
         """litellm names OpenAI's models as OpenAI does; a fine-tuned one is priced like its kind."""
