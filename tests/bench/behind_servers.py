@@ -60,7 +60,7 @@ def show(title: str, rows: int, record: Mapping[str, Any], seconds: float, met: 
     made = counts["calls"]["made"]
     print(
         f"{title:<10} {counts['kept']:>3} ({rows}) {rejected:>9} {made:>8} {tokens['input']:>7} {tokens['output']:>7}"
-        f" {record['cost_usd']:>9.5f} {seconds:>6.0f}   {met}"
+        f" {'unknown' if record['unpriced_calls'] else format(record['cost_usd'], '.5f'):>9} {seconds:>6.0f}   {met}"
     )
 
 
