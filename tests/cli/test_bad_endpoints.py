@@ -284,6 +284,19 @@ def test_a_quota_that_is_spent(run: Callable[..., Said]) -> None:
     assert "You exceeded your current quota" in err
 
 
+def test_a_price_that_nobody_knows(here: Path, run: Callable[..., Said]) -> None:
+    """The run goes on and says once that its cost is unknown; only a budget of dollars needs a price."""
+    with openai_server_in_thread(Behaviour(api_key=KEY)) as server:
+        words = [*openai(server), "provider=openai", "model.id=a-model-of-tomorrow"]
+        code, err = run(*words)
+        assert 0 == code, err
+        assert 1 == err.count("a-model-of-tomorrow")
+        assert 20 == last(here)["unpriced_calls"]
+        code, err = run(*words, "budget.usd=1")
+        assert (2, 20) == (code, server.requests)
+    assert "budget.usd" in err and "model.price='{input: 1.0, output: 5.0}'" in err
+
+
 # ------------------------------------------------------------------------------------------------- the network
 
 

@@ -128,6 +128,7 @@ def bedrock(kind: str, form: Callable[[str], str], patch: pytest.MonkeyPatch) ->
 
     with bedrock_server_in_thread(BedrockBehaviour(keys=(key,), bearer=SECRET, fault=fault)) as server:
         patch.setenv("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", server.url)
+        patch.setenv("AWS_ENDPOINT_URL_BEDROCK", server.url)
 
         def refuse() -> None:
             refused = Failure(403, "UnrecognizedClientException", echo(form, SECRET))
@@ -231,6 +232,8 @@ def test_no_key_in_anything(
         assert 1 == main(["run", "colours", *stand.words, "model.temperature=0.3"])
         assert 1 == main(["resume", "last"])
         assert 0 == main(["show", "last"])
+        if name in WALKED:
+            assert 1 == main(["doctor", "colours", *stand.words])
         out, err = capsys.readouterr()
         assert "***" in out + err
         assert [] == leaks(here, out + err, stand.secret)
@@ -255,6 +258,8 @@ def looked(stand: Stand) -> None:
         ["export", newest.name, "export=[parquet,csv,hf]"],
     ):
         assert 0 == main(words), words
+    for verb in (["doctor", "colours"], ["models"]):
+        main([*verb, *stand.words])
 
 
 def test_a_crash_of_ours_shows_no_key(
