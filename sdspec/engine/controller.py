@@ -4,7 +4,8 @@ One controller stands before each endpoint. Retries wait in the same queue as ne
 caller; here it only changes the pace:
 
 - back-pressure and success: fewer or more in flight (pace.py);
-- requests per minute: asyncio-throttle, awaited by one dispatcher; tokens per minute: reserved and settled (quota.py);
+- requests and tokens per minute: reserved and settled (quota.py); asyncio-throttle, awaited by one dispatcher, spreads
+  requests over the minute;
 - nothing but failures: probe one call at a time, with longer and longer pauses, then give up (RunFatal).
 """
 
@@ -22,7 +23,6 @@ from sdspec.engine.learned import Load
 from sdspec.engine.pace import Pace
 from sdspec.engine.quota import Quota, Slot
 from sdspec.engine.waiting import Waiter, Waiting
-from sdspec.engine.windows import MINUTE_S
 from sdspec.errors import BackPressure, CallError, RunFatal
 
 FIRST_PATIENCE_S = 10.0
@@ -38,6 +38,11 @@ TELLING_S = 1.0
 """Shorter waits are not worth a word."""
 
 
+SLICE_S = 10.0
+"""Requests are spread over the minute in slices: endpoints hold to a limit per minute over shorter times too (Azure:
+1 or 10 s), and a run goes on evenly."""
+
+
 class Closed(Exception):
     """The run is ending: this call was not sent."""
 
@@ -50,16 +55,16 @@ class Controller:
         self._pace = Pace(most, slow_start=slow_start)
         self._quota = Quota(limits, loop.time)
         self._rpm = limits.rpm
-        self._throttle = Throttler(rate_limit=limits.rpm, period=MINUTE_S) if limits.rpm else None
+        self._throttle = _throttle(limits.rpm)
         self._by_minute = any((limits.rpm, limits.itpm, limits.otpm))
         self._dispatcher: asyncio.Task[None] | None = None
         self._woken = asyncio.Event()
         self._at_throttle = False
-        """The first call waits for the next request that the minute allows."""
+        """The first call waits for the next request that these seconds allow."""
         self._held_since: float | None = None
         """When the limits of the minute began to hold that call back."""
         self._short_of = ""
-        """The token limit that the first call waits for."""
+        """The limit of the minute that the first call waits for."""
         self._outage_s = outage_s
         self._loop = loop
         self._waiting = Waiting()
@@ -312,3 +317,8 @@ class Controller:
     def _woke(self) -> None:
         self._wake = None
         self._grant()
+
+
+def _throttle(rpm: int | None) -> Throttler | None:
+    """At most the slice's part of the requests in each slice."""
+    return Throttler(rate_limit=max(1, int(rpm * SLICE_S / 60)), period=SLICE_S) if rpm else None

@@ -1,29 +1,34 @@
-"""Tokens of the last minute: reserved by estimate while a call is out, and what they really were once it is known.
+"""Requests or tokens of the last minute: reserved by estimate, and what they really were once it is known.
 
     reserve(now, guess) -> Reservation      before the call is sent
-    settle(reservation, now, tokens)        when it is over; 0 gives all of it back
+    settle(reservation, now, amount)        when it is over; 0 gives all of it back
 
-Input tokens are charged by an endpoint when a request arrives, output tokens when the answer is sent. So a reservation
-of input counts from its beginning, known or not, and one of output counts until it is settled and a minute longer.
+Input counts at an endpoint when a request arrives, output when the answer is sent. When that was is not known here, but
+not later than the answer came: so an amount counts from the sending until a minute after the answer. Whatever minute
+the endpoint looks at, when the last of its calls was sent all others were counted; so it never holds more than the
+limit, however its minutes begin and however long requests and answers are on their way.
 """
 
 from __future__ import annotations
 
+import heapq
+import itertools
 import math
-from collections import deque
 from dataclasses import dataclass
 
-STRETCH = 1.02
-"""A minute is taken for 61.2 s, which keeps 2 % under a limit: the endpoint's minutes do not begin with ours, and a
-request arrives, as an answer does, some tenths of a second after it was sent; a connection must be made first."""
-MINUTE_S = 60.0 * STRETCH
+MINUTE_S = 60.05
+"""With what two clocks may differ in a minute."""
+LATE_S = 2.0
+"""A request has arrived after so long, also where the answer is not there yet."""
+LOOK_S = 0.02
+"""Shortest time between two looks at a minute that is full: calls leave it one by one."""
 SPREADS = 3.0
 """Standard deviations that are kept free above what calls in flight are expected to take together."""
 
 
 @dataclass(frozen=True, slots=True)
 class Guess:
-    """Tokens that a call will take."""
+    """Tokens that a call will take, or one request."""
 
     mean: float
     variance: float = 0.0
@@ -31,31 +36,33 @@ class Guess:
 
 @dataclass(slots=True, eq=False)
 class Reservation:
-    """Tokens that one call holds."""
+    """What one call holds."""
 
-    at: float
+    until: float
+    """When it no longer counts, as far as that is known."""
     guess: Guess
     charged: int = 0
     settled: bool = False
     gone: bool = False
-    """It has left the minute."""
+    """It no longer counts."""
 
 
-class TokenWindow:
-    """Tokens of one kind over a sliding minute, never beyond the limit as far as the guesses hold."""
+class Window:
+    """An amount over a sliding minute, never beyond the limit as far as the guesses hold."""
 
     def __init__(self, limit: int, *, by_arrival: bool) -> None:
         self.limit = limit
         self._by_arrival = by_arrival
-        self._minute: deque[Reservation] = deque()
-        """In the order of their time."""
+        self._minute: list[tuple[float, int, Reservation]] = []
+        """A heap by when they no longer count; one that was settled since is in it a second time."""
+        self._order = itertools.count()
         self._charged = 0
         self._open = 0
         self._mean = self._variance = 0.0
         """Of the open reservations that count, together."""
 
     def used(self, now: float) -> float:
-        """Tokens charged within the last minute and those that calls in flight may still take."""
+        """What was charged within the last minute, and what calls in flight may still take."""
         self._expire(now)
         return self._charged + self._mean + SPREADS * math.sqrt(self._variance)
 
@@ -64,41 +71,37 @@ class TokenWindow:
         self._expire(now)
         return self._would_fit(self._charged, self._mean, self._variance, guess)
 
-    def wait_s(self, now: float, guess: Guess) -> float | None:
-        """How long until it fits by time alone; None when only calls in flight can make room."""
-        charged, mean, variance = self._charged, self._mean, self._variance
-        for held in self._minute:
-            if held.settled:
-                charged -= held.charged
-            else:
-                mean, variance = mean - held.guess.mean, variance - held.guess.variance
-            if self._would_fit(charged, mean, variance, guess):
-                return max(0.0, held.at + MINUTE_S - now)
-        return None
+    def wait_s(self, now: float) -> float | None:
+        """How long until there is more room by time alone; None when only calls in flight can make any."""
+        self._expire(now)
+        return max(LOOK_S, self._minute[0][0] - now) if self._minute else None
 
     def reserve(self, now: float, guess: Guess) -> Reservation:
         """The guess counts from now on."""
-        held = Reservation(now, guess)
+        held = Reservation(now + LATE_S + MINUTE_S if self._by_arrival else math.inf, guess)
         self._open += 1
         self._mean += guess.mean
         self._variance += guess.variance
         if self._by_arrival:
-            self._minute.append(held)
+            self._push(held)
         return held
 
-    def settle(self, held: Reservation, now: float, tokens: int) -> None:
+    def settle(self, held: Reservation, now: float, amount: int) -> None:
         """What the call took stands in the place of its guess; a second time changes nothing."""
         if held.settled:
             return
         self._expire(now)
-        held.settled, held.charged = True, tokens
+        held.settled, held.charged = True, amount
         if held.gone:
             return
         self._close(held)
-        self._charged += tokens
-        if not self._by_arrival:
-            held.at = now
-            self._minute.append(held)
+        self._charged += amount
+        if now + MINUTE_S < held.until:
+            held.until = now + MINUTE_S
+            self._push(held)
+
+    def _push(self, held: Reservation) -> None:
+        heapq.heappush(self._minute, (held.until, next(self._order), held))
 
     def _would_fit(self, charged: int, mean: float, variance: float, guess: Guess) -> bool:
         spread = SPREADS * math.sqrt(max(0.0, variance + guess.variance))
@@ -113,8 +116,10 @@ class TokenWindow:
             self._mean = self._variance = 0.0
 
     def _expire(self, now: float) -> None:
-        while self._minute and self._minute[0].at + MINUTE_S <= now:
-            held = self._minute.popleft()
+        while self._minute and self._minute[0][0] <= now:
+            until, _, held = heapq.heappop(self._minute)
+            if until != held.until:
+                continue
             held.gone = True
             if held.settled:
                 self._charged -= held.charged

@@ -1,6 +1,6 @@
 """Limits per minute: how near a run keeps to them, and whether it ever goes beyond, as the server counts.
 
-    python -m tests.bench.minute              all three, at the same time: four minutes
+    python -m tests.bench.minute              all three, each in a process: four minutes
     python -m tests.bench.minute rpm          one of them
 
 The server counts over every 60 s that slide: requests and input tokens when they arrive, output tokens when the answer
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -45,7 +45,7 @@ def _case(name: str) -> tuple[object, ...]:
 def main() -> None:
     """The limits that were asked for, or all of them."""
     names = sys.argv[1:] or list(LIMITS)
-    with ThreadPoolExecutor(len(names)) as pool:
+    with ProcessPoolExecutor(len(names)) as pool:
         lines = list(pool.map(_case, names))
     head = ("limit", "a minute", "most", "used", "429", "by minute")
     table("target: never exceeded in any 60 s, and at least 95 % used from the second minute on", head, lines)

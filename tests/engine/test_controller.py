@@ -108,8 +108,8 @@ async def test_a_doubt_is_told() -> None:
 
 async def test_a_limit_of_requests_is_told() -> None:
     """Calls that wait for the next minute hold no slot, and are not in flight."""
-    controller = Controller(8, Limits(rpm=2), 300.0)
+    controller = Controller(8, Limits(rpm=12), 300.0)
     with waiting_calls(controller, 8):
         await settled()
-        assert controller.holds_back() == "keeping to 2 requests a minute"
+        assert controller.holds_back() == "keeping to 12 requests a minute"
         assert (controller.out, controller.in_flight) == (2, 2)

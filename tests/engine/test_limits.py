@@ -74,7 +74,7 @@ def test_any_outcomes_keep_to_the_limits_and_come_to_an_end(
 @pytest.mark.parametrize("kind", ["rpm", "itpm", "otpm"])
 @pytest.mark.parametrize("seed", range(3))
 def test_a_minute_is_never_exceeded_and_well_used(kind: str, seed: int) -> None:
-    """As the server counts, over every 60 s; requests arrive up to 0.4 s late, answers vary tenfold."""
+    """As the server counts, over every 60 s; requests arrive up to 2 s late, answers vary tenfold."""
     limit = {"rpm": 600, "itpm": 60_000, "otpm": 12_000}[kind]
 
     async def main() -> None:
@@ -83,7 +83,7 @@ def test_a_minute_is_never_exceeded_and_well_used(kind: str, seed: int) -> None:
         meter = Meter(MinuteLimits(**{kind: limit}), loop.time)
 
         async def serve(asked: Load) -> Answer:
-            await asyncio.sleep(rng.uniform(0.0, 0.4))
+            await asyncio.sleep(rng.choice([0.01, 0.2, 1.9]))
             tokens = round(asked.prompt_bytes / 4 * rng.uniform(0.9, 1.1))
             if meter.arrived(tokens):
                 raise SLOW_DOWN
@@ -198,7 +198,7 @@ def test_a_call_larger_than_a_minute_goes_alone() -> None:
             return Answer("x", "stop", asked.prompt_bytes, 1)
 
         await call_all(controller, [load(500), load(5000), load(500)], serve)
-        assert [(0, 500), (61, 5000), (122, 500)] == sent
+        assert [(0, 500), (60, 5000), (120, 500)] == sent
 
     virtually(main)
 
