@@ -191,6 +191,8 @@ class _Look:
         else:
             sessions = Endpoints(self._stack, settings.concurrency, self._watch.begins)
             self._send = await sessions.session(self._endpoint)
+        if self._provider.starts_model:
+            return [Diagnosis("credentials", OK, "none are needed; the model is loaded")]
         return [vitals.credentials(self._endpoint)]
 
     async def _reached(self) -> list[Diagnosis]:

@@ -82,7 +82,7 @@ def window(model: Model, context: int | None) -> Diagnosis:
 def credentials(endpoint: Endpoint) -> Diagnosis:
     """Where the credentials are from, and for how long."""
     if not endpoint.source:
-        return Diagnosis("credentials", OK, "none are needed" if not endpoint.secret else "of this process")
+        return Diagnosis("credentials", OK, "none are needed" if not endpoint.secret else "found")
     if endpoint.expires is None:
         return Diagnosis("credentials", OK, f"from {endpoint.source}")
     left_s = endpoint.expires - time.time()

@@ -97,8 +97,10 @@ class LiteLLM(Provider):
         """The endpoint with its key; raises PrerequisiteError where litellm misses one."""
         way = await asyncio.to_thread(self._way, model_id)
         secret = self._secret(way, model_id)
+        source = f"the environment variable {self.api_key_env or 'that litellm reads'}" if secret else ""
         if way.transforms:
-            yield Endpoint(routes.address(way), secret, tls=trusting(self.ca_bundle), renew=self._refused)
+            endpoint = Endpoint(routes.address(way), secret, tls=trusting(self.ca_bundle), renew=self._refused)
+            yield replace(endpoint, source=source)
         else:
             async with litellm_client.transport(self.base_url, secret) as sending:
                 yield Endpoint(self.base_url or litellm_client.URL, secret, transport=sending, renew=self._refused)
