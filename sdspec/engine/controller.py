@@ -173,6 +173,7 @@ class Controller:
         self._failing.clear()
         self._failing_since = None
         self._longest_failure_s = 0.0
+        self._grant()
 
     def pressed(self, key: bytes, error: BackPressure, took_s: float, among: int | None = None) -> None:
         """The endpoint asked for less, of a call that went out as one of `among`.

@@ -34,6 +34,8 @@ def main() -> None:
     """64 and 256 calls in flight, or as many as asked for."""
     lanes = [int(word) for word in sys.argv[1:]] or [64, 256]
     head = ("lanes", "start", "run/ideal", "with all", "CPU ms a call", "peak")
+    with served() as server:
+        run(server, 20, 1)  # imports litellm
     lines = [_case(count, slow_start=slow) for count in lanes for slow in (True, False)]
     table("target: a run with slow start takes little longer than one without", head, lines)
 
