@@ -89,8 +89,10 @@ class RunFolder:
         self.write_json(_RUN, {**self.read_run(), **fields, "status": "running", "process": this_process()})
 
     def note(self, fields: Mapping[str, Any]) -> None:
-        """run.json holds these fields too."""
-        self.write_json(_RUN, {**self.read_run(), **fields})
+        """run.json holds these fields too; not waited for until it is on the disk, so that it can be done often."""
+        data = orjson.dumps({**self.read_run(), **fields}, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS)
+        with whole(self.path / _RUN, durable=False) as beside:
+            beside.write_bytes(data + b"\n")
 
     def end(self, status: str, fields: Mapping[str, Any]) -> None:
         """run.json holds these fields too, and how the run ended."""

@@ -35,8 +35,8 @@ from tests.servers.bedrock_lists import LISTS, OFFERED, Model, page
 from tests.servers.behind import Said, chat, model_behind
 from tests.servers.converse_model import converse_errors
 from tests.servers.http import Reply, Request, running, serving
+from tests.servers.tokens import CHARS_PER_TOKEN, about_tokens, converse_tokens, text_of
 
-CHARS_PER_TOKEN = 4
 CLOCK_SKEW_S = 300
 
 
@@ -80,6 +80,8 @@ class Behaviour:
     """Of each prompt, how many come from the cache."""
     answer: Callable[[dict[str, Any]], str] | None = None
     """The text for a Converse body; None makes one up."""
+    count: Callable[[str], int] | None = None
+    """Tokens of a text, as a real tokenizer has them; None: one for `CHARS_PER_TOKEN` characters."""
     forward: str | None = None
     """Base URL of an OpenAI-compatible endpoint that answers."""
     forward_key: str = ""
@@ -171,7 +173,7 @@ class BedrockServer:
             return self._failed(Failure(400, "SerializationException", "the body is not JSON"))
         if wrong := converse_errors("input", {**body, "modelId": model}):
             return self._failed(Failure(400, "ValidationException", wrong))
-        self.asked[_texts(body["messages"][-1])] += 1
+        self.asked[text_of(body["messages"][-1])] += 1
         self.models[model] += 1
         self.bodies.append(body)
         failure = self._failure(model, body)
@@ -192,7 +194,7 @@ class BedrockServer:
         behaviour = self.behaviour
         if self.next:
             return self.next.popleft()
-        prompt = _texts(body["messages"][-1])
+        prompt = text_of(body["messages"][-1])
         if behaviour.fault and (planned := behaviour.fault(prompt, self.asked[prompt])):
             return planned
         if behaviour.pthrottle and self._rng.random() < behaviour.pthrottle:
@@ -201,7 +203,7 @@ class BedrockServer:
             return THROTTLED
         if behaviour.models is not None and model not in behaviour.models:
             return Failure(400, "ValidationException", "The provided model identifier is invalid.")
-        if _tokens(body) > behaviour.context:
+        if about_tokens(body) > behaviour.context:
             return Failure(400, "ValidationException", "Input is too long for requested model.")
         return None
 
@@ -257,8 +259,10 @@ class BedrockServer:
         if (tool := _forced_tool(body)) is not None and stop == "end_turn":
             content = {"toolUse": {"toolUseId": "tooluse_1", "name": tool, "input": orjson.loads(text)}}
             stop = "tool_use"
-        asked = _tokens(body) if said.input_tokens is None else said.input_tokens
+        asked = about_tokens(body) if said.input_tokens is None else said.input_tokens
         spoken = -(-len(text) // CHARS_PER_TOKEN) if said.output_tokens is None else said.output_tokens
+        if (count := self.behaviour.count) is not None:
+            asked, spoken = converse_tokens(body, count), count(text)
         cached = min(self.behaviour.cached_tokens, asked)
         return {
             "output": {"message": {"role": "assistant", "content": [content]}},
@@ -300,7 +304,7 @@ async def _forwarded(base_url: str, key: str, body: dict[str, Any]) -> Said | Fa
     """What the endpoint says to the same conversation, with its own token counts."""
     settings = body.get("inferenceConfig", {})
     messages = [{"role": "system", "content": block["text"]} for block in body.get("system", ())]
-    messages += [{"role": message["role"], "content": _texts(message)} for message in body["messages"]]
+    messages += [{"role": message["role"], "content": text_of(message)} for message in body["messages"]]
     names = {"temperature": "temperature", "topP": "top_p", "maxTokens": "max_tokens", "stopSequences": "stop"}
     wanted: dict[str, Any] = {"model": "any", "messages": messages}
     wanted |= {theirs: settings[ours] for ours, theirs in names.items() if ours in settings}
@@ -317,17 +321,6 @@ async def _forwarded(base_url: str, key: str, body: dict[str, Any]) -> Said | Fa
     if said.status < 500:
         return Failure(400, "ValidationException", said.message)
     return Failure(424, "ModelErrorException", said.message)
-
-
-def _texts(message: dict[str, Any]) -> str:
-    """The text of a message, guarded or not."""
-    blocks = (block.get("guardContent", {}).get("text") or block for block in message["content"])
-    return "\n".join(block["text"] for block in blocks)
-
-
-def _tokens(body: dict[str, Any]) -> int:
-    texts = [*(block["text"] for block in body.get("system", ())), *map(_texts, body["messages"])]
-    return -(-sum(map(len, texts)) // CHARS_PER_TOKEN)
 
 
 def _failed(failure: Failure, now: datetime | None = None) -> Reply:

@@ -78,6 +78,8 @@ class Behaviour:
     """Tokens of prompt and answer."""
     answer: Callable[[dict[str, Any]], str] | None = None
     """The text for a request body; None makes one up."""
+    count: Callable[[str], int] | None = None
+    """Tokens of a text, as a real tokenizer has them; None: one for `CHARS_PER_TOKEN` characters."""
     fault: Callable[[str, int], Fault | None] | None = None
     """The fault for the n-th request (from 1) with this prompt."""
     seed: int = 0
@@ -246,6 +248,8 @@ class OpenAIServer:
         spoken = -(-len(text) // CHARS_PER_TOKEN)
         self.meter.answered(spoken)
         message = {"role": "assistant", "content": text, "refusal": None, **(fault.message_fields or {})}
+        if (count := self.behaviour.count) is not None:
+            asked, spoken = _counted(body, count), count(text)
         usage = {"prompt_tokens": asked, "completion_tokens": spoken, "total_tokens": asked + spoken}
         return orjson.dumps(
             {
@@ -271,6 +275,13 @@ def _made_up(body: dict[str, Any]) -> str:
 
 def _prompt_tokens(body: dict[str, Any]) -> int:
     return -(-sum(len(message["content"]) for message in body["messages"]) // CHARS_PER_TOKEN)
+
+
+def _counted(body: dict[str, Any], count: Callable[[str], int]) -> int:
+    """Tokens of a prompt as OpenAI counts them: four for each message beside its own, and the schema's."""
+    schema = body.get("response_format")
+    texts = [message["content"] for message in body["messages"]]
+    return sum(count(text) + 4 for text in texts) + (count(orjson.dumps(schema).decode()) if schema else 0)
 
 
 def _failed(fault: Fault) -> Reply:
