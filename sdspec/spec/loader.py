@@ -141,6 +141,7 @@ class _Composing:
         self.broken: dict[Finding, Key] = {}
         """Findings about files that gave nothing, with what these files should have given."""
         self.written_for: dict[str, dict[str, Choice]] = {}
+        self.chosen: Mapping[str, Choice] = {}
 
     def run(self, texts: Sequence[str]) -> Composition:
         """The whole way from texts to the tree."""
@@ -152,7 +153,7 @@ class _Composing:
         defaults, used = self._defaults(given.groups)
         defaults, brought = self._with_brought(defaults, used)
         layers = self._layers(defaults.defaults)
-        chosen = _choices(defaults)
+        self.chosen = chosen = _choices(defaults)
         explicit = frozenset(o.get_key_element().lstrip("+~") for o in used)
         dropped: list[Dropped] = []
         switch = Switch(chosen, explicit, self._choices_of, dropped.append, frozenset(brought))
@@ -204,14 +205,14 @@ class _Composing:
         return found, used
 
     def _with_brought(
-        self, defaults: DefaultsList, groups: Sequence[Override], name: str | None = None
+        self, defaults: DefaultsList, groups: Sequence[Override]
     ) -> tuple[DefaultsList, dict[str, Bringing]]:
         """The defaults list with the options that other options bring, and those by group."""
         brought = brought_by(defaults, self.repository)
         if not brought:
             return defaults, {}
         more, _ = words.parse([f"{group}={one.option}" for group, one in brought.items()])
-        return self._list([*groups, *more], name), brought
+        return self._list([*groups, *more]), brought
 
     def _own_defaults(self) -> DefaultsList:
         try:
@@ -232,11 +233,19 @@ class _Composing:
         """The options that a file chooses by itself, which its keys were written for."""
         if config_path not in self.written_for:
             try:
-                own = self._list((), config_path)
-                self.written_for[config_path] = _choices(self._with_brought(own, (), config_path)[0])
+                self.written_for[config_path] = self._own_choices(config_path)
             except REFUSED:
                 self.written_for[config_path] = {}
         return self.written_for[config_path]
+
+    def _own_choices(self, config_path: str) -> dict[str, Choice]:
+        """What a file chooses by itself; what is brought to it counts where that stands in the end.
+
+        Keys that lie on a model that a provider brought stay where another provider brings another one.
+        """
+        own = self._list((), config_path)
+        brought = brought_by(own, self.repository).items()
+        return _choices(own) | {group: one.option for group, one in brought if self.chosen.get(group) == one.option}
 
     def _layers(self, defaults: Sequence[ResultDefault]) -> list[Layer]:
         layers: list[Layer] = []

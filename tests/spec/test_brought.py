@@ -79,6 +79,8 @@ def test_another_provider_takes_its_model_away(tmp_path: Path) -> None:
     """`provider=fake` on a spec for Bedrock runs with what `fake` runs with, as on any spec."""
     path = spec_file(tmp_path, {"override /provider": "bedrock"})
     assert "smollm2" == load_spec(path, ["provider=fake"], cwd=tmp_path).choices["model"]
+    path = spec_file(tmp_path, {"override /provider": "bedrock"}, model={"temperature": 0.1})
+    assert 0.1 == load_spec(path, ["provider=fake"], cwd=tmp_path).config.model.temperature
 
 
 def test_a_further_provider_leaves_the_specs_own_model_alone(tmp_path: Path) -> None:
