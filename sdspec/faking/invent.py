@@ -48,7 +48,7 @@ def _invent(schema: Any, rng: random.Random, name: str, root: Mapping[str, Any],
         return _one_of(schema["enum"], rng)
     for choice in ("anyOf", "oneOf"):
         if choice in schema:
-            options = [option for option in schema[choice] if option != {"type": "null"}]
+            options = [option for option in schema[choice] if option != {"type": "null"}] or schema[choice]
             rest = {key: value for key, value in schema.items() if key != choice}
             picked = options[-1] if depth > _DEEPEST else _one_of(options, rng)
             return _invent({**rest, **picked} if isinstance(picked, Mapping) else rest, rng, name, root, depth + 1)
