@@ -1,7 +1,9 @@
 """Runs that stop at their budget: what is kept, what is counted, and how they go on."""
 
+import itertools
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -212,3 +214,19 @@ def test_a_run_without_a_price_goes_on_and_says_so_once(tmp_path: Path) -> None:
     assert 0 == done.returncode
     assert 1 == done.stderr.count("no price is known for model m on openai_compatible, so its cost is not counted")
     assert "not known: 3 calls without a known price" in done.stdout
+
+
+def test_a_dear_answer_holds_back_calls_that_have_their_share_and_wait_for_a_slot(tmp_path: Path) -> None:
+    """After eight short answers a long one takes all that is left: nothing more is sent, whatever was reserved."""
+    said = itertools.count(1)
+
+    def answer(_: dict[str, Any]) -> str:
+        return json.dumps({"question": "?", "answer": "!" * (3900 if next(said) == 9 else 10)})
+
+    path = write_spec(tmp_path)
+    with openai_server_in_thread(Behaviour(answer=answer)) as server:
+        words = ["provider=openai_compatible", f"provider.base_url={server.base_url}", "model=default", "model.id=m"]
+        run = run_spec(path, *words, "model.max_tokens=1000", "budget.tokens=1500", "engine.concurrency=1")
+        assert 9 == server.requests
+    assert ("budget", 9) == (run.record()["status"], counts(run)["calls"]["made"])
+    assert run.record()["spent"]["tokens"] >= 1500
