@@ -123,7 +123,10 @@ def test_another_kind_replaces_the_node(project: Project):
     assert "provider: kind 'fake' (specs/x.yaml:6:12) replaces 'local'; dropped: provider.limits." in spec.notes
     name = project.spec("provider: {kind: local, limits: {rpm: 5}}\n")
     spec = project.right(name, "provider.limits.concurrency=3")
-    assert ({"rpm": 5, "concurrency": 3}, ()) == (spec.config.provider.options["limits"], spec.notes)
+    assert ({"rpm": 5, "itpm": None, "otpm": None, "concurrency": 3}, ()) == (
+        spec.config.provider.options["limits"],
+        spec.notes,
+    )
 
 
 def test_kind_by_override(project: Project):
