@@ -149,7 +149,7 @@ def _answer(provider: str, ask: Ask, response: HttpResponse) -> Answer:
     choice = reply.choices[0]
     message = choice.message
     refusal = getattr(message, "refusal", None) or (message.provider_specific_fields or {}).get("refusal")
-    counted = getattr(reply, "usage", None)
+    counted: Any = getattr(reply, "usage", None)
     usage = counted.model_dump() if hasattr(counted, "model_dump") else {}
     return openai_format.said(message.content, choice.finish_reason, refusal, usage)
 
