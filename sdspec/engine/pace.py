@@ -17,8 +17,6 @@ FIRST = 16
 """Calls at the start; an endpoint that takes fewer than that is found out with a handful of refusals."""
 FIRST_SHARE = 8
 """Or this part of what is allowed, where that is more: 32 of 256."""
-RISING_USE = 0.5
-"""Of the limit must be in flight for it to rise further: answers come in bunches, faster than calls go out."""
 DECREASE = 0.85
 """Simulated against a capacity of 24: 20 to 21 stay in flight, where halving keeps 17 (design.md 2)."""
 INCREASE = 1 / 16
@@ -86,7 +84,7 @@ class Pace:
         self._latency_s = latency_s if self._latency_s is None else 0.9 * self._latency_s + 0.1 * latency_s
         if now - latency_s > self._paused_at:
             self._pressures = 0
-        if in_flight < self.limit * (RISING_USE if self._rising else 1.0):
+        if in_flight < self.limit:
             return  # more than is used is not needed, and nothing is known of it
         if self._rising:
             self._limit = min(self._most, self._limit + 1.0)

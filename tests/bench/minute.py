@@ -20,7 +20,7 @@ import sdspec
 from tests.bench.load import planned, served, table
 
 MINUTES = 3
-WARMING_S = 15
+WARMING_S = 45
 """Until the first request is out."""
 LIMITS = {"rpm": 600, "itpm": 60_000, "otpm": 12_000}
 KINDS = {"rpm": "requests", "itpm": "input", "otpm": "output"}
