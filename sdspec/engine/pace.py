@@ -83,6 +83,8 @@ class Pace:
         """An answer came while so many calls were in flight, itself included."""
         self._latency_s = latency_s if self._latency_s is None else 0.9 * self._latency_s + 0.1 * latency_s
         if now - latency_s > self._paused_at:
+            if self.alone:  # all at once would be turned away again
+                self._limit = max(1.0, self._limit / 2)
             self._pressures = 0
         if in_flight < self.limit:
             return  # more than is used is not needed, and nothing is known of it
