@@ -18,7 +18,7 @@ from __future__ import annotations
 import difflib
 import re
 from base64 import b64encode
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 from urllib.parse import quote
@@ -97,6 +97,13 @@ class CallError(SdspecError):
 
 class RowFatal(CallError):
     """This ask never gets an answer (content filter, bad request, context too long)."""
+
+    def __init__(
+        self, code: str, message: str, *, status: int | None = None, tokens: Mapping[str, int] | None = None
+    ) -> None:
+        super().__init__(code, message, status=status)
+        self.tokens = tokens or {}
+        """What the refusal was charged for, where the provider says so: token counts, named as in an Answer."""
 
 
 class Transient(CallError):

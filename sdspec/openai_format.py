@@ -61,11 +61,13 @@ def success(response: HttpResponse) -> dict[str, Any]:
 
 def said(text: str | None, finish_reason: str | None, refusal: str | None, usage: Mapping[str, Any]) -> Answer:
     """The answer of a message; raises RowFatal when the model or its filter refused, keeping the text."""
+    used = tokens(usage)
     if finish_reason == "content_filter":
-        raise RowFatal("content_filter", text or "the provider's filter stopped the answer", status=200)
+        what = text or "the provider's filter stopped the answer"
+        raise RowFatal("content_filter", what, status=200, tokens=used)
     if refusal:
-        raise RowFatal("refusal", refusal, status=200)
-    return Answer(text=text or "", finish_reason=finish_reason or "stop", **tokens(usage))
+        raise RowFatal("refusal", refusal, status=200, tokens=used)
+    return Answer(text=text or "", finish_reason=finish_reason or "stop", **used)
 
 
 def tokens(usage: Mapping[str, Any]) -> dict[str, int]:

@@ -71,12 +71,13 @@ def _mended(life: Life) -> str:
 
 
 def _bill(calls: Sequence[LifeCall]) -> str:
-    """`2 calls, $0.0012`; what got no answer has no tokens and no price that anybody knows."""
-    costs = [call.cost_usd for call in calls if call.answer is not None]
+    """`2 calls, $0.0012`; what got no answer is counted where the provider says what it charges for that."""
+    answered = [call for call in calls if call.answer is not None]
+    costs = [call.cost_usd for call in calls if call.answer is not None or call.cost_usd]
     said = f"{len(calls)} call{'' if len(calls) == 1 else 's'}"
     if costs:
         said += f", {price(None if None in costs else sum(cost for cost in costs if cost is not None))}"
-    return said if len(costs) == len(calls) else f"{said}, {len(calls) - len(costs)} without an answer"
+    return said if len(answered) == len(calls) else f"{said}, {len(calls) - len(answered)} without an answer"
 
 
 def _print_call(out: Console, call: LifeCall) -> None:

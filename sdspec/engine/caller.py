@@ -256,11 +256,13 @@ class Caller:
         except CallError as error:
             raise error.without(endpoint.secret) from error.__cause__
 
-    def _record(self, ask: Ask, said: Answer | CallError, latency_s: float) -> CallRecord:
-        if isinstance(said, CallError):
-            refusal = Refusal(said.code, said.message, said.status)
-            return CallRecord(ask.model.id, time.time(), latency_s, error=refusal)
-        return CallRecord(ask.model.id, time.time(), latency_s, answer=said, cost_usd=self._purse.usd(said))
+    def _record(self, ask: Ask, said: Answer | RowFatal, latency_s: float) -> CallRecord:
+        if isinstance(said, Answer):
+            record = CallRecord(ask.model.id, time.time(), latency_s, answer=said)
+        else:
+            refusal = Refusal(said.code, said.message, said.status, said.tokens)
+            record = CallRecord(ask.model.id, time.time(), latency_s, error=refusal)
+        return record if record.charged is None else replace(record, cost_usd=self._purse.usd(record.charged))
 
     async def _keep(self, ask: Ask, record: CallRecord) -> CallRecord:
         """The record that stands in the journal; another process may have bought the answer first."""

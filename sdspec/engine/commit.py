@@ -76,6 +76,7 @@ class Committer:
 def _call_row(line: CallLine) -> Mapping[str, Any]:
     record = line.bought.record if line.bought else None
     answer = record.answer if record else None
+    charged = record.charged if record else None
     error = line.error or (record.error if record else None)
     return {
         "row": line.row,
@@ -86,11 +87,11 @@ def _call_row(line: CallLine) -> Mapping[str, Any]:
         "outcome": "answer" if answer else "row_fatal" if record else "failed",
         "error": f"{error.code}: {error.message}" if error else None,
         "answer": answer.text if answer else None,
-        "input_tokens": answer.input_tokens if answer else 0,
-        "output_tokens": answer.output_tokens if answer else 0,
-        "cached_tokens": answer.cached_tokens if answer else 0,
-        "cache_write_tokens": answer.cache_write_tokens if answer else 0,
-        "reasoning_tokens": answer.reasoning_tokens if answer else 0,
+        "input_tokens": charged.input_tokens if charged else 0,
+        "output_tokens": charged.output_tokens if charged else 0,
+        "cached_tokens": charged.cached_tokens if charged else 0,
+        "cache_write_tokens": charged.cache_write_tokens if charged else 0,
+        "reasoning_tokens": charged.reasoning_tokens if charged else 0,
         "cost_usd": 0.0 if line.bought and line.bought.from_journal else record.cost_usd if record else None,
         "latency_s": record.latency_s if record else None,
         "tries": line.bought.tries if line.bought else None,

@@ -9,13 +9,13 @@ from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from typing import Any
 
-from sdspec.calls import Answer
 from sdspec.engine.caller import Bought
+from sdspec.store.records import CallRecord
 
 
 @dataclass
 class Usage:
-    """What answers took that were bought."""
+    """What was bought took."""
 
     calls: int = 0
     """Answers received from a provider, re-asks included."""
@@ -29,17 +29,19 @@ class Usage:
     """Of the output tokens."""
     cost_usd: float = 0.0
     unpriced_calls: int = 0
-    """Answers whose price is not known."""
+    """Answers, and refusals that are charged, whose price is not known."""
 
-    def add(self, answer: Answer, cost_usd: float | None) -> None:
-        """One answer more."""
-        self.calls += 1
+    def add(self, record: CallRecord) -> None:
+        """One call more, as far as it is billed: a refusal is no answer, and may cost what one costs."""
+        self.calls += record.answer is not None
+        if (charged := record.charged) is None:
+            return
         for name in TOKENS:
-            setattr(self, name, getattr(self, name) + getattr(answer, name))
-        if cost_usd is None:
+            setattr(self, name, getattr(self, name) + getattr(charged, name))
+        if record.cost_usd is None:
             self.unpriced_calls += 1
         else:
-            self.cost_usd += cost_usd
+            self.cost_usd += record.cost_usd
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(**{one.name: getattr(self, one.name) + getattr(other, one.name) for one in fields(self)})
@@ -113,9 +115,9 @@ class Tally:
             self.retried += max(0, bought.tries - 1)
             self.failed += record.answer is None
         self.latency_s += record.latency_s
-        if record.answer is not None:
-            self.bill.add(record.answer, record.cost_usd)
-            self.steps.setdefault(step, Usage()).add(record.answer, record.cost_usd)
+        if record.charged is not None:
+            self.bill.add(record)
+            self.steps.setdefault(step, Usage()).add(record)
 
     @classmethod
     def carried(cls, wanted: int, record: Mapping[str, Any]) -> Tally:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
 
 import orjson
@@ -19,6 +20,8 @@ class Refusal:
     code: str
     message: str
     status: int | None = None
+    tokens: Mapping[str, int] = field(default_factory=dict)
+    """What it was charged for all the same, where the provider says so; named as in an Answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,14 @@ class CallRecord:
         if (self.answer is None) == (self.error is None):
             raise ValueError("a CallRecord holds an answer or an error, and not both")
 
+    @property
+    def charged(self) -> Answer | None:
+        """What the call is billed for: the answer, or the tokens of a refusal; None where nothing is known of them."""
+        if self.answer is None and self.error is not None and any(self.error.tokens.values()):
+            tokens: dict[str, Any] = dict(self.error.tokens)
+            return Answer("", **tokens)
+        return self.answer
+
 
 @dataclass(frozen=True, slots=True)
 class JournalStats:
@@ -57,16 +68,17 @@ class JournalStats:
 
 
 def dumped(value: CallRecord | Verdict) -> bytes:
-    """JSON of a record or a verdict; code points that are no characters become U+FFFD."""
+    """JSON of a record or a verdict, without what is as by default; what is no character becomes U+FFFD."""
+    told = _told(value)
     try:
-        return orjson.dumps(value)
+        return orjson.dumps(told)
     except TypeError:
-        return json_bytes(asdict(value))
+        return json_bytes(told)
 
 
 def record_of(data: dict[str, Any]) -> CallRecord:
     """The record that `dumped` wrote."""
-    answer, error = data["answer"], data["error"]
+    answer, error = data.get("answer"), data.get("error")
     return CallRecord(
         **{
             **data,
@@ -74,6 +86,22 @@ def record_of(data: dict[str, Any]) -> CallRecord:
             "error": None if error is None else Refusal(**error),
         }
     )
+
+
+def _told(value: CallRecord | Verdict | Answer | Refusal) -> dict[str, Any]:
+    """The fields that are not as by default: a journal has millions of records, and most count no cached tokens."""
+    told = {}
+    for name, default in _FIELDS[type(value)]:
+        said = getattr(value, name)
+        if said != default:
+            told[name] = _told(said) if isinstance(said, Answer | Refusal) else said
+    return told
+
+
+_FIELDS = {
+    kind: [(one.name, one.default if one.default_factory is MISSING else one.default_factory()) for one in fields(kind)]
+    for kind in (CallRecord, Verdict, Answer, Refusal)
+}
 
 
 def verdict_of(data: dict[str, Any]) -> Verdict:

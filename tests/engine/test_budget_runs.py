@@ -13,7 +13,7 @@ from sdspec.api import Run
 from sdspec.errors import SpecError
 from sdspec.plan.plan import Plan
 from tests.recipes import cli, counts, requests_in, run_spec, write_spec
-from tests.servers.openai import Behaviour, openai_server_in_thread
+from tests.servers.openai import Behaviour, Fault, openai_server_in_thread
 
 PRICED = {"model": {"price": {"input": 1.0, "output": 5.0}}}
 
@@ -230,3 +230,23 @@ def test_a_dear_answer_holds_back_calls_that_have_their_share_and_wait_for_a_slo
         assert 9 == server.requests
     assert ("budget", 9) == (run.record()["status"], counts(run)["calls"]["made"])
     assert run.record()["spent"]["tokens"] >= 1500
+
+
+def test_a_refusal_that_is_charged_is_on_the_bill(tmp_path: Path) -> None:
+    """A model that refuses in words has read and written tokens: they are in calls.parquet, the bill and the budget."""
+    path = write_spec(tmp_path, PRICED | {"workflow": {"size": 3, "max_attempts": 3}})
+
+    def refuse(prompt: str, nth: int) -> Fault | None:
+        return Fault(message_fields={"content": None, "refusal": "I would rather not."}) if "red" in prompt else None
+
+    with openai_server_in_thread(Behaviour(fault=refuse)) as server:
+        words = ["provider=openai_compatible", f"provider.base_url={server.base_url}", "model=default", "model.id=m"]
+        run = run_spec(path, *words, "model.price={input: 1.0, output: 5.0}")
+    calls = _calls(run)
+    refused = [call for call in calls if call["outcome"] == "row_fatal"]
+    assert 1 <= len(refused) == counts(run)["calls"]["failed"]
+    assert all(float(str(call["cost_usd"])) > 0 and int(str(call["input_tokens"])) > 0 for call in refused)
+    bill = run.record()
+    assert bill["cost_usd"] == pytest.approx(sum(float(str(call["cost_usd"])) for call in calls))
+    assert bill["tokens"]["input"] == sum(int(str(call["input_tokens"])) for call in calls)
+    assert len(calls) - len(refused) == counts(run)["calls"]["made"]
