@@ -1,7 +1,8 @@
 """What calls take in tokens, learned from the endpoint's own answers: by model from bytes, by step and model in output.
 
 Before there are answers enough a prompt is taken for dense text and its answer for as long as it may become: the first
-calls of a run are then few where a limit is low, and never too many.
+calls of a run are then few where a limit is low, and never too many. Where that alone is more than a minute grants, so
+that each of them would have a minute for itself, the few answers there are must do, with a wide margin.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ FRAMING_TOKENS = 16
 """A chat template puts some tokens around each message."""
 LONGEST_ANSWER = 2048
 """Taken for an answer without max_tokens until some have come."""
+FEW_PROMPTS, FEW_ANSWERS = 1 / 8, 1.0
+"""Standard deviation over mean where only few are known: tokens per byte differ little, answers much."""
 
 
 @dataclass(slots=True)
@@ -65,19 +68,14 @@ class Learned:
     _per_byte: defaultdict[str, Mean] = field(default_factory=lambda: defaultdict(Mean))
     _output: defaultdict[tuple[str, str], Mean] = field(default_factory=lambda: defaultdict(Mean))
 
-    def input(self, load: Load) -> Guess:
-        """Tokens of the prompt."""
-        seen = self._per_byte[load.model]
-        if seen.count < ENOUGH:
-            return Guess(load.prompt_bytes / FIRST_BYTES_PER_TOKEN + FRAMING_TOKENS * load.messages)
-        return Guess(load.prompt_bytes * seen.mean, load.prompt_bytes**2 * seen.variance)
+    def input(self, load: Load, limit: int) -> Guess:
+        """Tokens of the prompt, where a minute grants so many."""
+        first = load.prompt_bytes / FIRST_BYTES_PER_TOKEN + FRAMING_TOKENS * load.messages
+        return _guess(self._per_byte[load.model], load.prompt_bytes, first, limit, FEW_PROMPTS)
 
-    def output(self, load: Load) -> Guess:
-        """Tokens of the answer."""
-        seen = self._output[load.model, load.step]
-        if seen.count < ENOUGH:
-            return Guess(load.max_tokens or LONGEST_ANSWER)
-        return Guess(seen.mean, seen.variance)
+    def output(self, load: Load, limit: int) -> Guess:
+        """Tokens of the answer, where a minute grants so many."""
+        return _guess(self._output[load.model, load.step], 1, load.max_tokens or LONGEST_ANSWER, limit, FEW_ANSWERS)
 
     def saw(self, load: Load, answer: Answer) -> None:
         """An answer came; where an endpoint tells no tokens there is nothing to learn."""
@@ -85,3 +83,12 @@ class Learned:
             self._per_byte[load.model].add(answer.input_tokens / max(1, load.prompt_bytes))
         if answer.output_tokens:
             self._output[load.model, load.step].add(answer.output_tokens)
+
+
+def _guess(seen: Mean, size: int, first: float, limit: int, spread: float) -> Guess:
+    """`size` times what was seen; `first` before there is enough of that."""
+    if seen.count >= ENOUGH:
+        return Guess(size * seen.mean, size**2 * seen.variance)
+    if seen.count and first > limit:
+        return Guess(size * seen.mean, (size * seen.mean * spread) ** 2)
+    return Guess(first)

@@ -64,9 +64,9 @@ class Quota:
         if self._requests is not None:
             found.append((self._requests, ONE, "requests"))
         if self._input is not None:
-            found.append((self._input, self._learned.input(load), "input tokens"))
+            found.append((self._input, self._learned.input(load, self._input.limit), "input tokens"))
         if self._output is not None:
-            found.append((self._output, self._learned.output(load), "output tokens"))
+            found.append((self._output, self._learned.output(load, self._output.limit), "output tokens"))
         return found
 
 
