@@ -78,6 +78,11 @@ class Controller:
         self._refusals: Counter[str] = Counter()
         self._in_doubt = False
         self._failing_since: float | None = None
+        """Since when nothing has succeeded, less what the limits of the minute have taken."""
+        self._failing_from: float | None = None
+        """The same with what they have taken."""
+        self._in_a_row = 0
+        """Calls that failed, or were turned away, since then."""
         self._longest_failure_s = 0.0
         self._sent: dict[int, float] = {}
         """When the calls in flight went out."""
@@ -146,7 +151,7 @@ class Controller:
     def holds_back(self) -> str:
         """Why calls do not go out, or not as fast as they might, and for how long, for people; empty where they do."""
         now = self._loop.time()
-        wait_s, failing_s = self._pace.cool_until - now, now - (self._failing_since or now)
+        wait_s, failing_s = self._pace.cool_until - now, self._failing_s()
         if self._slowed is not None and wait_s > TELLING_S and self._waiting:
             return f"next calls in {wait_s:.0f} s: asked to slow down ({self._slowed})"
         if self._last is not None and failing_s > TELLING_S and not self._is_serving():
@@ -171,7 +176,8 @@ class Controller:
         self._last = None
         self._failures = 0
         self._failing.clear()
-        self._failing_since = None
+        self._failing_since = self._failing_from = None
+        self._in_a_row = 0
         self._longest_failure_s = 0.0
         self._grant()
 
@@ -224,14 +230,23 @@ class Controller:
     def _count(self, key: bytes, took_s: float) -> None:
         self._in_doubt = self._in_doubt and len(self._sent) > 1
         self._failing.add(key)
+        self._in_a_row += 1
         self._longest_failure_s = max(self._longest_failure_s, took_s)
         if self._failing_since is None:
-            self._failing_since = self._loop.time()
+            self._failing_since = self._failing_from = self._loop.time()
 
     def _end_when_out(self, error: CallError, patience_s: float) -> None:
-        since = self._loop.time() - (self._failing_since or self._loop.time())
+        since = self._failing_s()
         if since > patience_s and not self._is_serving():
             raise RunFatal(f"nothing succeeded for {since:.0f} s; the last failure was: {error}")
+
+    def _failing_s(self) -> float:
+        """How long nothing has succeeded.
+
+        A minute that is waited for is no outage; but when one call after the other has failed, waiting excuses nothing.
+        """
+        since = self._failing_from if self._in_a_row > FEW else self._failing_since
+        return 0.0 if since is None else self._loop.time() - since
 
     def _is_serving(self) -> bool:
         """True when a call has been out for longer than failures take here: it may yet be answered."""
@@ -321,5 +336,8 @@ class Controller:
 
 
 def _throttle(rpm: int | None) -> Throttler | None:
-    """At most the slice's part of the requests in each slice."""
-    return Throttler(rate_limit=max(1, int(rpm * SLICE_S / 60)), period=SLICE_S) if rpm else None
+    """Requests spread evenly: as many as a slice takes, in the time that so many take at this rate."""
+    if not rpm:
+        return None
+    at_once = max(1, int(rpm * SLICE_S / 60))
+    return Throttler(rate_limit=at_once, period=60 * at_once / rpm)

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import pytest
 from hypothesis import given, settings
@@ -12,7 +12,7 @@ from sdspec.calls import Answer
 from sdspec.contracts import Limits
 from sdspec.engine.controller import Closed, Controller
 from sdspec.engine.learned import Load
-from sdspec.errors import BackPressure, RowFatal, Transient
+from sdspec.errors import BackPressure, RowFatal, RunFatal, Transient
 from tests.engine.callers import SLOW_DOWN, Full, call, call_all, load
 from tests.servers.meter import Meter, MinuteLimits
 from tests.virtual import virtually
@@ -203,6 +203,65 @@ def test_a_call_larger_than_a_minute_goes_alone() -> None:
     virtually(main)
 
 
+def test_a_max_tokens_beyond_the_minute_does_not_make_minutes_of_the_first_calls() -> None:
+    """Answers may be 2000 tokens and are 10: of 600 a minute the first one tells, and all go in that minute."""
+
+    async def main() -> float:
+        controller = Controller(8, Limits(itpm=500, otpm=600), 300.0)
+
+        async def serve(_: Load) -> Answer:
+            await asyncio.sleep(0.1)
+            return Answer("x", "stop", 20, 10)
+
+        await call_all(controller, [load(2000, max_tokens=2000)] * 16, serve)
+        return asyncio.get_running_loop().time()
+
+    assert virtually(main) < 30
+
+
+@pytest.mark.parametrize("rpm", [1, 7, 11, 59, 100])
+def test_a_few_requests_a_minute_are_used_too(rpm: int) -> None:
+    """Whatever the number is, nearly all of it is used, and never more."""
+
+    async def main() -> None:
+        meter = Meter(MinuteLimits(rpm=rpm), asyncio.get_running_loop().time)
+
+        async def serve(_: Load) -> Answer:
+            meter.arrived(1)
+            await asyncio.sleep(0.1)
+            return Answer("x", "stop", 1, 1)
+
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(call_all(Controller(8, Limits(rpm=rpm), 300.0), [load()] * 12 * rpm, serve), 610)
+        assert meter.requests.peak <= rpm
+        assert sum(meter.requests.minutes[1:10]) >= 0.9 * 9 * rpm
+
+    virtually(main)
+
+
+@pytest.mark.parametrize("error", [Transient("connection", "refused"), SLOW_DOWN])
+@pytest.mark.parametrize("rpm", [2, 10])
+def test_an_endpoint_that_only_fails_is_given_up_with_few_requests_a_minute_too(rpm: int, error: Exception) -> None:
+    """One try after the other fails: that the next one had to wait for its minute does not make it an hour."""
+
+    async def main() -> float:
+        with pytest.raises(ExceptionGroup) as ended:
+            await call_all(Controller(8, Limits(rpm=rpm), 60.0), [load()] * 4, failing(error))
+        assert ended.value.subgroup(RunFatal) is not None
+        return asyncio.get_running_loop().time()
+
+    assert virtually(main) < 150
+
+
+def failing(error: Exception) -> Callable[[Load], Awaitable[Answer]]:
+    """An endpoint that always says this."""
+
+    async def serve(_: Load) -> Answer:
+        raise error
+
+    return serve
+
+
 def test_what_the_server_did_not_charge_is_given_back() -> None:
     """Refused calls leave the whole minute to the others; those of which no word came back do not."""
 
@@ -214,12 +273,6 @@ def test_what_the_server_did_not_charge_is_given_back() -> None:
             error = RowFatal("bad_request", "no", status=400)
             await call(controller, number, load(2000), failing(error))
         return asyncio.get_running_loop().time()
-
-    def failing(error: Exception) -> Callable[[Load], object]:
-        async def serve(_: Load) -> Answer:
-            raise error
-
-        return serve
 
     assert virtually(main) < 1.0
 
