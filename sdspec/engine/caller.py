@@ -153,11 +153,15 @@ class Caller:
         """Waits for the purchases in flight, at most that long; the number that were given up."""
         if not self._buying:
             return 0
-        self._door.shut()
         _, late = await asyncio.wait(self._buying.values(), timeout=grace_s)
         for task in late:
             task.cancel()
         return len(late)
+
+    def close(self) -> None:
+        """Nothing more is sent, and an endpoint that is not ready yet is no longer waited for."""
+        self.controller.close()
+        self._door.shut()
 
     def give_up(self) -> None:
         """The purchases in flight are dropped, paid for or not."""

@@ -91,6 +91,6 @@ def _wanted() -> bool:
 async def _settled(callers: dict[str, Caller], timeout_s: float) -> None:
     """What is in flight is paid for: it is waited for, also after an interrupt. Nothing more goes out."""
     for caller in callers.values():
-        caller.controller.close()
+        caller.close()
     for caller in callers.values():
         await caller.settle(timeout_s)

@@ -174,8 +174,8 @@ async def _watch(
         await asyncio.sleep(TICK_S)
         budget.look()
         if budget.reached:
-            for controller in controllers:
-                controller.close()  # what has not been sent yet is not sent any more
+            for caller in services.callers.values():
+                caller.close()  # what has not been sent yet is not sent any more
         observer.waiting(next((text for one in controllers if (text := one.holds_back())), ""))
         observer.tick(tally, sum(one.out for one in controllers), budget.session_s)
         if time.monotonic() - flushed > FLUSH_S:

@@ -90,7 +90,7 @@ class Runner:
             await self._ended.wait()
             pump.cancel()
             for caller in self._services.callers.values():
-                caller.controller.close()
+                caller.close()
             self._open_gates()
             await self._settle()
             if self.stopped:

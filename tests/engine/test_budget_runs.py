@@ -12,7 +12,9 @@ from sdspec import api
 from sdspec.api import Run
 from sdspec.errors import SpecError
 from sdspec.plan.plan import Plan
+from tests.cli.test_cloudera import write_token
 from tests.recipes import cli, counts, requests_in, run_spec, write_spec
+from tests.servers.cloudera import cloudera_server
 from tests.servers.openai import Behaviour, Fault, openai_server_in_thread
 
 PRICED = {"model": {"price": {"input": 1.0, "output": 5.0}}}
@@ -94,6 +96,17 @@ def test_answers_from_the_journal_never_stop_a_run(tmp_path: Path) -> None:
     assert first.record()["rows_sha256"] == again.record()["rows_sha256"]
     none = run_spec(path, *nothing, outputs=tmp_path / "other")
     assert ("budget", 0) == (none.record()["status"], counts(none)["calls"]["made"])
+
+
+def test_a_budget_of_time_does_not_wait_for_an_endpoint_that_sleeps(tmp_path: Path) -> None:
+    """An endpoint at zero may take a quarter of an hour to start: a run that has less ends when its time is over."""
+    with cloudera_server("t") as server:
+        server.asleep = 10**6
+        token = write_token(tmp_path / "jwt", "t")
+        words = ["provider=cloudera", f"provider.base_url={server.base_url}", f"provider.token_file={token}"]
+        asleep = [*words, "model.id=m", "provider.scale_up_s=30"]
+        run = run_spec(write_spec(tmp_path, {"provider": None}), *asleep, "budget.wall=1")
+    assert ("budget", "budget.wall: the 1 s are over") == (run.record()["status"], run.record()["why"])
 
 
 def test_a_budget_of_dollars_stops_a_run_below_it(tmp_path: Path) -> None:
