@@ -30,6 +30,12 @@ _CODES = {
 
 _SCRAPS = ("litellm.", "Error: ")
 
+_UNREADABLE = "Error converting to valid response"
+"""What litellm says, as an error 400, of a successful response whose body is no answer."""
+
+_ENDS = ("\nTraceback (most recent call last)", "\n\nThis looks like a bug in LiteLLM")
+"""What comes in litellm's texts after what went wrong, and is for its own developers."""
+
 
 def request(ask: Ask, way: Route, *, structured: bool, extra: Mapping[str, Any]) -> HttpRequest:
     """What litellm is to be asked; `extra` as for `wire.request`."""
@@ -74,6 +80,8 @@ async def transport(base_url: str | None, secret: str) -> AsyncIterator[Transpor
 
 
 def _failed(error: Any) -> HttpResponse:
+    if _UNREADABLE in str(error):
+        return HttpResponse(200, {}, _said(error).encode())
     status = getattr(error, "status_code", None)
     response = getattr(error, "response", None)
     headers = {name.lower(): value for name, value in getattr(response, "headers", {}).items()}
@@ -84,6 +92,8 @@ def _failed(error: Any) -> HttpResponse:
 def _said(error: Exception) -> str:
     """What was said, without litellm's names before it, and without secrets."""
     text = str(getattr(error, "message", "") or error)
+    for end in _ENDS:
+        text = text.partition(end)[0]
     head, _, rest = text.partition(_SCRAPS[1])
     while head.startswith(_SCRAPS[0]) and rest:
         text = rest

@@ -36,6 +36,10 @@ TAKEN_FOR_GRANTED: Mapping[str, Mapping[str, Any]] = {"groq": {"service_tier": N
 class _NoLog:
     """Stands where litellm's transforms expect a logger of calls."""
 
+    def __init__(self) -> None:
+        self.model_call_details: dict[str, Any] = {}
+        """Where Mistral's transforms leave the headers of a response."""
+
     def pre_call(self, *_: Any, **__: Any) -> None:
         """Nothing is logged."""
 
@@ -252,6 +256,9 @@ def library() -> Any:
         litellm.telemetry = False
         litellm.suppress_debug_info = True
         litellm.num_retries = 0
+        # What its variables may have switched on: each would send something else than what the spec says.
+        litellm.drop_params = litellm.modify_params = False
+        litellm.enable_anthropic_prompt_caching = litellm.route_all_chat_openai_to_responses = False
         litellm.ModelResponse()  # pydantic builds its schema with the first one, which takes long: better now
     return litellm
 
