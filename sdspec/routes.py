@@ -7,7 +7,9 @@ All this is asked of litellm itself, which takes seconds to import.
 
 from __future__ import annotations
 
+import hashlib
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -15,6 +17,7 @@ from functools import cache
 from sdspec import wire
 from sdspec.calls import ModelCall
 from sdspec.errors import Fatal, did_you_mean
+from sdspec.prices import made_for
 from sdspec.spec.secrets import secret_name
 
 _DEFAULTS = {
@@ -24,6 +27,20 @@ _DEFAULTS = {
     "openrouter": "https://openrouter.ai/api/v1",
 }
 """Addresses that litellm has in the middle of `completion()`; all others it tells with the provider."""
+
+_BASES = {
+    "anthropic": ("ANTHROPIC_API_BASE", "ANTHROPIC_BASE_URL"),
+    "cohere_chat": ("COHERE_API_BASE",),
+    "openai": ("OPENAI_BASE_URL", "OPENAI_API_BASE"),
+    "openrouter": ("OPENROUTER_API_BASE",),
+}
+"""Variables of other addresses that it reads there."""
+
+_SAYS_WHERE = re.compile(r"_(API_BASE|BASE_URL|API_URL|URL|ENDPOINT|LOCATION|REGION|REGION_NAME)$")
+"""How the variables end by which litellm is told where a provider is, or a model of its."""
+
+_VARIABLES_OF = {"bedrock": "AWS", "sagemaker": "AWS", "custom": "OPENAI"}
+"""How they begin, where that is not the first word of the provider's name."""
 
 _PATHS = {"anthropic": "/v1/messages", "cohere_chat": "/v2/chat"}
 """What comes after the address, where litellm's transforms do not add it themselves."""
@@ -36,11 +53,23 @@ _KEYS = {
 }
 """Variables that litellm reads in `completion()`; the keys of all other providers it tells with the provider."""
 
-_MORE_OF_OPENAIS_FORMAT = frozenset({"openai", "openrouter", "mistral"})
+_OLLAMA = "OLLAMA_API_BASE"
+"""litellm says that it is missing, and takes Ollama's port on this machine."""
+
+_MORE_OF_OPENAIS_FORMAT = frozenset({"openai", "openai_like", "openrouter", "mistral"})
 """Beside litellm's own list of them."""
 
 _LOGS_IN = ("github_copilot", "chatgpt")
 """Providers for which litellm opens a login in the browser as soon as it is asked about them."""
+
+_ONLY_COMPLETES = "text-completion-"
+"""Providers of old completion models: litellm sends each message as a prompt of its own, or the last one alone."""
+
+_RESPONSES = "responses/"
+"""Before a model that litellm is to ask by OpenAI's Responses API."""
+
+_CHATS = ("chat", "completion", None)
+"""What a model may be made for: most that complete are asked by their chat template. None: nobody says."""
 
 _SETTINGS = {
     "temperature": ("temperature",),
@@ -80,8 +109,23 @@ def route(text: str, base_url: str | None = None) -> Route:
         model, provider, _, known = litellm.get_llm_provider(text, api_base=base_url)
     except litellm.exceptions.BadRequestError:
         raise LookupError(_unknown(text, prefix)) from None
-    address = base_url or known or _DEFAULTS.get(provider)
-    return Route(provider, model, address, address is not None and _is_transformed(provider, model))
+    if not model:
+        raise LookupError(f"{text!r} names no model. Write PROVIDER/MODEL, e.g. {provider}/NAME.")
+    if wrong := _does_not_chat(text, provider, model):
+        raise LookupError(f"{text!r} {wrong}. Choose a model that chats.")
+    transforms = bool(base_url or known or provider in _DEFAULTS) and _is_transformed(provider, model)
+    return Route(provider, model, base_url or known, transforms)
+
+
+def _does_not_chat(text: str, provider: str, model: str) -> str:
+    """What a model does instead; empty where it chats, or nobody knows."""
+    if provider.startswith(_ONLY_COMPLETES):
+        return "completes a text, and does not chat"
+    names = (f"{provider}/{model}", text, model)
+    made = next((made for name in names if (made := made_for(name)) is not None), None)
+    if made == "responses" or model.startswith(_RESPONSES):
+        return "is asked by OpenAI's Responses API alone, which sdspec does not speak"
+    return "" if made in _CHATS else f"is made for {made}, and does not chat"
 
 
 def _unknown(text: str, prefix: str) -> str:
@@ -99,10 +143,31 @@ def _is_transformed(provider: str, model: str) -> bool:
 
 def address(way: Route) -> str:
     """What litellm's transforms take for the address of a provider."""
-    path, base_url = _PATHS.get(way.provider, ""), way.base_url or ""
+    path, base_url = _PATHS.get(way.provider, ""), way.base_url or _told(way.provider)
     if not path or base_url.endswith(path):
         return base_url
     return base_url.removesuffix(path[:3]) + path  # users write the address with its /v1, or without
+
+
+def _told(provider: str) -> str:
+    """The address in the variables of a provider, else its own."""
+    told = (os.environ.get(name, "").strip().rstrip("/") for name in _BASES.get(provider, ()))
+    return next(filter(None, told), _DEFAULTS.get(provider, ""))
+
+
+def variables_say(way: Route) -> str:
+    """Stands for what the environment says of where the provider is; empty where it says nothing.
+
+    A deployment of one name is another model in another resource of Azure, and on another server of yours.
+    """
+    provider = way.provider.partition("_")[0].partition("-")[0]
+    begins = _VARIABLES_OF.get(provider, provider.upper())
+    said = sorted(
+        f"{name}={value.strip()}"
+        for name, value in os.environ.items()
+        if value.strip() and name.startswith(begins) and _SAYS_WHERE.search(name)
+    )
+    return f"sha256:{hashlib.sha256(chr(10).join(said).encode()).hexdigest()[:16]}" if said else ""
 
 
 def takes(way: Route) -> frozenset[str]:
@@ -145,14 +210,16 @@ def own_key(way: Route, text: str) -> str:
     """The key in litellm's own variable for the provider; empty where that is not set."""
     if name := _KEYS.get(way.provider):
         return os.environ.get(name, "").strip()
-    return str(wire.library().get_llm_provider(text)[2] or "").strip()
+    return str(wire.library().get_llm_provider(text, api_base=way.base_url)[2] or "").strip()
 
 
 def missing_variables(way: Route, text: str) -> tuple[str, ...]:
     """The variables that litellm misses for a model string; none where it has all, or does not say."""
     if (name := _KEYS.get(way.provider)) is not None:
         return () if os.environ.get(name, "").strip() else (name,)
-    return tuple(wire.library().validate_environment(text)["missing_keys"])
+    if own_key(way, text):  # which litellm may know by more names than the one that it says is missing
+        return ()
+    return tuple(name for name in wire.library().validate_environment(text)["missing_keys"] if name != _OLLAMA)
 
 
 def without_secrets(text: str) -> str:

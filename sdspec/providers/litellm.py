@@ -56,6 +56,14 @@ class LiteLLM(Provider):
         forced = "" if self.structured is None else f" structured={self.structured}"
         return f"litellm {self.base_url or 'default'}{forced}"
 
+    def model_identity(self, model_id: str) -> str:
+        """The model string, and what stands for the address that litellm's variables for its provider hold."""
+        try:
+            said = "" if self.base_url else routes.variables_say(self._way(model_id))
+        except LookupError:
+            return model_id
+        return f"{model_id} at {said}" if said else model_id
+
     def price_id(self, model_id: str) -> str | None:
         """litellm's own name of the model in its map, with or without the provider's prefix."""
         prefix = next((prefix for prefix in UNPREFIXED if model_id.startswith(prefix)), "")
