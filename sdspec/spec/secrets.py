@@ -27,6 +27,8 @@ _SHAPES = re.compile(
     r"""(?<![A-Za-z0-9])(?:
         sk-(?=[A-Za-z_-]*[0-9])[A-Za-z0-9_-]{10,}          # OpenAI, Anthropic and their like
       | (?:AKIA|ASIA)[0-9A-Z]{12,}                         # AWS access key ids
+      | ABSK[A-Za-z0-9+/]{16,} | bedrock-api-key-[A-Za-z0-9+/]{16,}    # Amazon Bedrock
+      | (?:gsk|r8|fw)_[A-Za-z0-9]{20,} | (?:xai|pplx|csk)-[A-Za-z0-9]{20,} | nvapi-[\w-]{40,}    # Groq and its like
       | hf_[A-Za-z0-9]{16,}                                # Hugging Face
       | AIza[0-9A-Za-z_-]{20,}                             # Google
       | gh[pousr]_[A-Za-z0-9]{16,} | github_pat_\w{20,}    # GitHub

@@ -78,6 +78,13 @@ def test_a_model_that_does_not_chat_is_a_problem(model: str, says: str, tmp_path
     assert "model.id: " in problem and says in problem
 
 
+@pytest.mark.parametrize("provider", ["litellm", "bedrock", "local"])
+def test_a_missing_id_is_one_problem(provider: str, tmp_path: Path) -> None:
+    """Nothing is said of the text that stands in for it."""
+    (problem,) = problems(tmp_path, f"provider={provider}", "model=default")
+    assert "model.id: must be set" in problem
+
+
 def identity(model: str, base_url: str | None = None) -> str:
     """What stands for the model in the journal's keys."""
     return LiteLLM(base_url=base_url).model_identity(model)

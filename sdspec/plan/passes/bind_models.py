@@ -38,7 +38,8 @@ def _bind(draft: Draft, name: str, spec: ModelSpec, key: Key, provider_name: str
     if not _takes_settings(draft, key, spec, provider):
         return
     model_id = f"file:{spec.path}" if spec.path else spec.id
-    wrong = _check_ids(draft, key, spec, provider, model_id)
+    no_id = not spec.path and draft.spec.is_bad(*key, "id")
+    wrong = no_id or _check_ids(draft, key, spec, provider, model_id)
     model_id = model_id if wrong else provider.called(model_id)
     weights = draft.spec.inputs.get((*key, "path"))
     call = ModelCall(
