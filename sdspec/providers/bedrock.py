@@ -37,6 +37,9 @@ LOOK_EVERY_S = 60.0
 LEAST_TOKENS = 16
 """OpenAI's and xAI's models on Bedrock take no smaller max_tokens."""
 
+_OF_AWS = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws")
+"""How the hosts of AWS end, those of VPC endpoints too."""
+
 _SAMPLED = frozenset({"temperature", "top_p", "top_k"})
 
 
@@ -92,9 +95,9 @@ class Bedrock(Provider):
         return {**super().deciding(), "family": model_ids.family_of(self.region)}
 
     def endpoint_identity(self) -> str:
-        """`bedrock`, the region's family, and the guardrail."""
+        """`bedrock`, the region's family, and the guardrail; and the address, where that is not one of AWS's."""
         guard = f" guardrail {self.guardrail}:{self.guardrail_version}" if self.guardrail else ""
-        return f"bedrock {model_ids.family_of(self.region)}{guard}"
+        return f"bedrock {model_ids.family_of(self.region)}{_elsewhere(self.endpoint_url)}{guard}"
 
     def called(self, model_id: str) -> str:
         """`geo.` becomes the inference profile of the region's geography."""
@@ -232,6 +235,16 @@ def _known_as(model_id: str) -> str:
     """How litellm's transforms know a model: without the ARN that its id stands in."""
     known = model_ids.understood(model_id)
     return known.profile if known and known.model else model_id
+
+
+def _elsewhere(endpoint_url: str | None) -> str:
+    """` at HOST:PORT` of an address that is not AWS's: what a stand-in answers must never pass for a model's answer."""
+    try:
+        parts = urlsplit(endpoint_url or os.environ.get(ENDPOINT_ENV, "").strip())
+    except ValueError:  # said when the endpoint is opened
+        return ""
+    host = parts.netloc.rpartition("@")[2].lower()
+    return f" at {host}" if host and not (parts.hostname or "").endswith(_OF_AWS) else ""
 
 
 def _domain(region: str) -> str:

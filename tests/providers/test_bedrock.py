@@ -245,6 +245,19 @@ def test_regions_of_a_family_and_profiles_of_a_model_answer_alike() -> None:
     assert 3 == len({one.endpoint_identity() for one in (east, europe, guarded)})
 
 
+def test_what_is_not_aws_decides_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a stand-in for AWS answered is never taken for a model's answer; a VPC endpoint is AWS."""
+    vpc = "https://vpce-0123.bedrock-runtime.us-east-1.vpce.amazonaws.com"
+    assert "bedrock us" == Bedrock(region="us-east-1", endpoint_url=vpc).endpoint_identity()
+    assert (
+        "bedrock us at localhost:4566"
+        == Bedrock(region="us-east-1", endpoint_url="http://localhost:4566").endpoint_identity()
+    )
+    monkeypatch.setenv("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", "http://localhost:4566")
+    assert "bedrock us at localhost:4566" == Bedrock(region="us-east-1").endpoint_identity()
+    assert "bedrock us" == Bedrock(region="us-east-1", endpoint_url=vpc).endpoint_identity()
+
+
 @pytest.mark.parametrize(
     "settings",
     [
