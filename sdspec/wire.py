@@ -47,6 +47,28 @@ class _NoLog:
         """Nothing is logged."""
 
 
+class _NoLookups:
+    """litellm's blocking client, by which it logs in at some vendors, but that asks nobody what a model can."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    def get(self, url: str, *further: Any, **named: Any) -> Any:
+        """litellm goes on without what it does not get."""
+        if url.startswith("https://huggingface.co/"):
+            raise ConnectionError("the hub is not asked about a model that may be anywhere")
+        return self._client.get(url, *further, **named)
+
+    def post(self, url: str, *further: Any, **named: Any) -> Any:
+        """The same, for Ollama's servers."""
+        if url.endswith("/api/show"):
+            raise ConnectionError("this machine's Ollama is not asked about a model that may be elsewhere")
+        return self._client.post(url, *further, **named)
+
+
 def warm() -> None:
     """litellm is being imported in a thread, so that the first request need not wait for it."""
     threading.Thread(target=library, name="import litellm", daemon=True).start()
@@ -259,6 +281,7 @@ def library() -> Any:
         # What its variables may have switched on: each would send something else than what the spec says.
         litellm.drop_params = litellm.modify_params = False
         litellm.enable_anthropic_prompt_caching = litellm.route_all_chat_openai_to_responses = False
+        litellm.module_level_client = _NoLookups(litellm.module_level_client)
         litellm.ModelResponse()  # pydantic builds its schema with the first one, which takes long: better now
     return litellm
 

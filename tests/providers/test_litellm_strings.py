@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -167,3 +169,28 @@ def test_a_garbled_body_that_litellm_reads_itself(model: str, body: bytes, monke
     with running(handle) as url, pytest.raises((Transient, ConnectionError)) as caught:
         asyncio.run(called(model, url))
     assert "Traceback" not in str(caught.value)
+
+
+@pytest.mark.parametrize("model", ["huggingface/acme/none", "ollama_chat/none", "azure/none"])
+def test_nobody_but_the_endpoint_is_asked(model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither by a check nor by a call: litellm would look a model up at the hub, or at Ollama's own port."""
+    looked_up: list[tuple[Any, Any]] = []
+    look_up = socket.getaddrinfo
+
+    def noted(host: Any, port: Any, *further: Any, **named: Any) -> Any:
+        looked_up.append((host, port))
+        return look_up(host, port, *further, **named)
+
+    monkeypatch.setattr(socket, "getaddrinfo", noted)
+    for name in ("HUGGINGFACE_API_KEY", "AZURE_API_KEY"):
+        monkeypatch.setenv(name, KEY)
+    monkeypatch.setenv("AZURE_API_VERSION", "2024-10-21")
+    assert not problems(tmp_path, f"model.id={model}") and not looked_up
+    reply = {**REPLY, "message": {"role": "assistant", "content": "fine"}, "done": True}
+
+    async def handle(_: Request) -> Reply:
+        return Reply(200, orjson.dumps(reply), {"content-type": "application/json"})
+
+    with running(handle) as url:
+        assert "fine" == asyncio.run(called(model, url)).text
+    assert {host for host, _ in looked_up} <= {"127.0.0.1"}
