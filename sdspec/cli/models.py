@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -51,7 +52,8 @@ def main(args: argparse.Namespace) -> int:
         screen.show(table(*_columns(short), screen.room))
         for entry in (entry for entry in shown if entry not in short):
             screen.show([Text(entry.offer.id)])
-    _print_use(screen, shown, overrides)
+    if args.provider == "provider":  # a further provider's models have names of the spec's own
+        _print_use(screen, shown, [*filter(None, [target]), *overrides])
     return 0
 
 
@@ -105,15 +107,15 @@ def _print_stacked(screen: Screen, shown: Sequence[Entry]) -> None:
         screen.block(", ".join(filter(None, about)) or f"schema: {entry.schema}", 2)
 
 
-def _print_use(screen: Screen, shown: Sequence[Entry], overrides: Sequence[str]) -> None:
+def _print_use(screen: Screen, shown: Sequence[Entry], words: Sequence[str]) -> None:
     usable = [
         one for one in shown if one.offer.called not in ("profile only", "provisioned") and "=" not in one.offer.id
     ]
     if usable:
         chosen = min(usable, key=lambda entry: bool(entry.offer.note))
-        given = " ".join(word for word in overrides if not word.startswith("model"))
+        given = [shlex.quote(word) for word in words if not word.startswith("model.id=")]
         screen.print()
-        screen.say(f"use one: sdspec run {f'{given} ' if given else ''}model=default model.id={chosen.offer.id}")
+        screen.say(f"use one: {' '.join(['sdspec run', *given, f'model.id={chosen.offer.id}'])}")
 
 
 def _plain(entry: Entry) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
@@ -87,7 +88,7 @@ def test_openai_lists_what_chats(here: pytest.MonkeyPatch, capsys: Captured) -> 
         assert 0 == main(["models", "provider=openai", url])
     shown = capsys.readouterr().out
     assert ["gpt-4.1-mini", "of-tomorrow"] == [line.split()[0] for line in shown.splitlines()[1:3]]
-    assert f"use one: sdspec run provider=openai {url} model=default model.id=gpt-4.1-mini" in shown
+    assert f"use one: sdspec run provider=openai {url} model.id=gpt-4.1-mini" in shown
 
 
 def test_a_spec_needs_a_provider_and_nothing_else(here: pytest.MonkeyPatch, tmp_path: Path, capsys: Captured) -> None:
@@ -128,3 +129,17 @@ def test_what_is_in_this_process_is_listed_without_a_call(provider: str, says: s
     """The embedded model says whether its weights are here; fake takes any id."""
     assert 0 == main(["models", f"provider={provider}", "--json"])
     assert says in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("match", ["haiku-4", "nova", "llama"])
+def test_the_line_to_copy_is_a_spec_without_problems(
+    match: str, here: pytest.MonkeyPatch, tmp_path: Path, capsys: Captured
+) -> None:
+    """It names the spec that was given, and runs as it stands: some models take temperature or top_p, not both."""
+    write_spec(tmp_path, {})
+    with bedrock_server_in_thread(Behaviour(keys=(KEY,))) as server:
+        aws(here, tmp_path, server.url)
+        assert 0 == main(["models", "colours", "provider=bedrock", "--match", match])
+        line = capsys.readouterr().out.rpartition("use one: sdspec run ")[2]
+        assert "colours" == line.split()[0]
+        assert 0 == main(["check", *shlex.split(line)])
