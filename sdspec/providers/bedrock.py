@@ -238,13 +238,15 @@ def _known_as(model_id: str) -> str:
 
 
 def _elsewhere(endpoint_url: str | None) -> str:
-    """` at HOST:PORT` of an address that is not AWS's: what a stand-in answers must never pass for a model's answer."""
+    """` at HOST` of an address that is not AWS's: what a stand-in answers must never pass for a model's answer.
+
+    Its port does not count: a tunnel to AWS has another one each time.
+    """
     try:
-        parts = urlsplit(endpoint_url or os.environ.get(ENDPOINT_ENV, "").strip())
+        host = urlsplit(endpoint_url or os.environ.get(ENDPOINT_ENV, "").strip()).hostname or ""
     except ValueError:  # said when the endpoint is opened
         return ""
-    host = parts.netloc.rpartition("@")[2].lower()
-    return f" at {host}" if host and not (parts.hostname or "").endswith(_OF_AWS) else ""
+    return f" at {host}" if host and not host.endswith(_OF_AWS) else ""
 
 
 def _domain(region: str) -> str:
