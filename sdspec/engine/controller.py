@@ -22,6 +22,7 @@ from sdspec.contracts import Limits
 from sdspec.engine.learned import Load
 from sdspec.engine.pace import Pace
 from sdspec.engine.quota import Quota, Slot
+from sdspec.engine.streak import FEW, Streak
 from sdspec.engine.waiting import Waiter, Waiting
 from sdspec.errors import BackPressure, CallError, RunFatal
 
@@ -29,8 +30,6 @@ FIRST_PATIENCE_S = 10.0
 """How long an endpoint that has never answered is tried: a wrong URL should show in seconds."""
 ALIKE_REFUSALS = 12
 """So many refusals with one code and no answer yet: the request is wrong for every row."""
-FEW = 3
-"""Calls that may fail at the same time without that being an outage."""
 PROBE_AFTER = 16
 """Failures in a row, with no success between, after which calls go out one at a time."""
 
@@ -74,16 +73,9 @@ class Controller:
         self._slowed: str | None = None
         """The code of the answer that set the cool-down; None where failures did."""
         self._failures = 0
-        self._failing: set[bytes] = set()
+        self._streak = Streak()
         self._refusals: Counter[str] = Counter()
         self._in_doubt = False
-        self._failing_since: float | None = None
-        """Since when nothing has succeeded, less what the limits of the minute have taken."""
-        self._failing_from: float | None = None
-        """The same with what they have taken."""
-        self._in_a_row = 0
-        """Calls that failed, or were turned away, since then."""
-        self._longest_failure_s = 0.0
         self._sent: dict[int, float] = {}
         """When the calls in flight went out."""
         self._closed = False
@@ -151,7 +143,7 @@ class Controller:
     def holds_back(self) -> str:
         """Why calls do not go out, or not as fast as they might, and for how long, for people; empty where they do."""
         now = self._loop.time()
-        wait_s, failing_s = self._pace.cool_until - now, self._failing_s()
+        wait_s, failing_s = self._pace.cool_until - now, self._streak.lasts_s(now)
         if self._slowed is not None and wait_s > TELLING_S and self._waiting:
             return f"next calls in {wait_s:.0f} s: asked to slow down ({self._slowed})"
         if self._last is not None and failing_s > TELLING_S and not self._is_serving():
@@ -175,10 +167,7 @@ class Controller:
         self._pace.answered(self._loop.time(), latency_s, self.in_flight)
         self._last = None
         self._failures = 0
-        self._failing.clear()
-        self._failing_since = self._failing_from = None
-        self._in_a_row = 0
-        self._longest_failure_s = 0.0
+        self._streak = Streak()
         self._grant()
 
     def pressed(self, key: bytes, error: BackPressure, took_s: float, among: int | None = None) -> None:
@@ -225,32 +214,20 @@ class Controller:
         An endpoint that has answered only earlier runs may be gone by now, and a refused connection says that it is.
         """
         answers = self.successes > 0 or (self.proven and error.code != "connection")
-        return answers and len(self._failing) <= FEW
+        return answers and len(self._streak.keys) <= FEW
 
     def _count(self, key: bytes, took_s: float) -> None:
         self._in_doubt = self._in_doubt and len(self._sent) > 1
-        self._failing.add(key)
-        self._in_a_row += 1
-        self._longest_failure_s = max(self._longest_failure_s, took_s)
-        if self._failing_since is None:
-            self._failing_since = self._failing_from = self._loop.time()
+        self._streak.add(key, took_s, self._loop.time())
 
     def _end_when_out(self, error: CallError, patience_s: float) -> None:
-        since = self._failing_s()
+        since = self._streak.lasts_s(self._loop.time())
         if since > patience_s and not self._is_serving():
             raise RunFatal(f"nothing succeeded for {since:.0f} s; the last failure was: {error}")
 
-    def _failing_s(self) -> float:
-        """How long nothing has succeeded.
-
-        A minute that is waited for is no outage; but when one call after the other has failed, waiting excuses nothing.
-        """
-        since = self._failing_from if self._in_a_row > FEW else self._failing_since
-        return 0.0 if since is None else self._loop.time() - since
-
     def _is_serving(self) -> bool:
         """True when a call has been out for longer than failures take here: it may yet be answered."""
-        longest = 2 * self._longest_failure_s + 0.05
+        longest = 2 * self._streak.longest_s + 0.05
         return any(self._loop.time() - sent > longest for sent in self._sent.values())
 
     # ---------------------------------------------------------------------------------------------------- slots
@@ -294,8 +271,8 @@ class Controller:
                 await asyncio.sleep(0)
 
     def _admit(self) -> None:
-        if self._held_since is not None and self._failing_since is not None:  # nothing could succeed meanwhile
-            self._failing_since += self._loop.time() - max(self._held_since, self._failing_since)
+        if self._held_since is not None:
+            self._streak.waited(self._held_since, self._loop.time())
         self._held_since = None
         waiter = self._waiting.pop()
         self.in_flight += 1
