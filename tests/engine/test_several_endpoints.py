@@ -13,9 +13,11 @@ import pytest
 
 import sdspec
 from sdspec.calls import Ask
+from sdspec.engine.budget import Budget
 from sdspec.engine.caller import Caller, Turn
 from sdspec.engine.endpoints import Endpoints
 from sdspec.engine.run import open_callers
+from sdspec.engine.tally import Tally
 from sdspec.errors import RunFatal
 from sdspec.plan.plan import Plan
 from sdspec.store.journal import Journal
@@ -61,7 +63,7 @@ async def callers_of(plan: Plan, folder: Path) -> AsyncIterator[dict[str, Caller
         journal = Journal.open(folder / "journal.sqlite")
         stack.callback(journal.close)
         endpoints = Endpoints(stack, plan.engine.concurrency, print)
-        yield open_callers(plan, endpoints, journal, False)
+        yield open_callers(plan, endpoints, journal, Budget(plan.budget, Tally(0)))
 
 
 _numbers = itertools.count()
@@ -75,7 +77,7 @@ async def asked(plan: Plan, caller: Caller, model: str) -> None:
 
     number = next(_numbers)
     ask = Ask(plan.models[model].call, ({"role": "user", "content": f"question {number}"},), f"{number:016x}")
-    await caller.ask(ask, Turn((number, 0), may_buy, lambda: True))
+    await caller.ask(ask, Turn((number, 0), may_buy, lambda: True), lambda bought: None)
 
 
 async def both(plan: Plan, folder: Path, done: list[str]) -> None:
