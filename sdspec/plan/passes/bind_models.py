@@ -53,8 +53,8 @@ def _bind(draft: Draft, name: str, spec: ModelSpec, key: Key, provider_name: str
         stop=spec.stop,
         base=spec.base_model,
     )
-    if not wrong:
-        _check_sampling(draft, key, provider, call)
+    if no_id or not wrong:
+        _check_sampling(draft, key, provider, call, is_known=not wrong)
     draft.models[name] = Model(name, provider, provider_name, call, _price(spec, provider, call))
 
 
@@ -88,9 +88,10 @@ def _check_ids(draft: Draft, key: Key, spec: ModelSpec, provider: Provider, mode
     return bool(found)
 
 
-def _check_sampling(draft: Draft, key: Key, provider: Provider, call: ModelCall) -> None:
+def _check_sampling(draft: Draft, key: Key, provider: Provider, call: ModelCall, *, is_known: bool) -> None:
     """A setting that does not reach the model, or that it would refuse, is a problem."""
-    reach, refused = provider.sampling_for(call.known_as), provider.sampling_problems(call)
+    reach = provider.sampling_for(call.known_as) if is_known else provider.sampling
+    refused = provider.sampling_problems(call) if is_known else {}
     for setting in SAMPLING:
         if getattr(call, setting) in (None, ()):
             continue
