@@ -19,7 +19,7 @@ from sdspec.offer import Offer
 from sdspec.prices import chat_models, price_of, window_of
 from sdspec.providers.openai_compatible import address, trusting
 
-UNPREFIXED = ("openai/", "anthropic/", "cohere/", "cohere_chat/", "vertex_ai/")
+UNPREFIXED = ("openai/", "anthropic/", "cohere/", "cohere_chat/", "vertex_ai/", "bedrock/converse/", "bedrock/")
 """Providers whose models litellm's price map has without their prefix."""
 
 

@@ -130,6 +130,12 @@ def test_any_name_of_a_vendors_key_will_do(monkeypatch: pytest.MonkeyPatch) -> N
         asyncio.run(called("together_ai/m", None))
 
 
+def test_the_price_of_a_model_whose_string_has_more_before_it() -> None:
+    """litellm's map has Bedrock's and OpenAI's models by the vendors' own ids."""
+    ids = ("bedrock/us.amazon.nova-lite-v1:0", "bedrock/converse/us.amazon.nova-lite-v1:0", "openai/gpt-4.1-mini")
+    assert [LiteLLM().price_id(one) for one in ids] == ["us.amazon.nova-lite-v1:0"] * 2 + ["gpt-4.1-mini"]
+
+
 def test_an_id_without_a_prefix_at_a_vendors_own_address(monkeypatch: pytest.MonkeyPatch) -> None:
     """litellm knows whose it is by the address, and so which key it is."""
     monkeypatch.setenv("GROQ_API_KEY", KEY)
