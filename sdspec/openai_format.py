@@ -8,6 +8,7 @@ rate_limited | unauthorized | forbidden, unknown_model, quota_spent, not_an_endp
 from __future__ import annotations
 
 import math
+import re
 import time
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
@@ -47,7 +48,7 @@ def success(response: HttpResponse) -> dict[str, Any]:
         raise failure(response)
     body = _json(response.body)
     if not isinstance(body, dict):
-        raise Transient("garbled", f"the body is not a JSON object: {_shown(response.body)}", status=response.status)
+        raise Transient("garbled", _no_object(response.body), status=response.status)
     if body.get("error") and not body.get("choices"):
         raise failure(_error_in_success(body, response))
     try:
@@ -101,7 +102,7 @@ def models(response: HttpResponse) -> list[str]:
     try:
         return [str(model["id"]) for model in body["data"]]
     except (LookupError, TypeError):
-        what = f"this is no list of models: {_shown(response.body)}"
+        what = _page(response.body) or f"this is no list of models: {_shown(response.body)}"
         raise Transient("garbled", what, status=response.status) from None
 
 
@@ -175,6 +176,22 @@ def _json(body: bytes) -> Any:
 def _shown(body: bytes) -> str:
     text = body.decode("utf-8", "replace").strip()
     return text[:MESSAGE_LENGTH] or "(empty)"
+
+
+def _no_object(body: bytes) -> str:
+    return _page(body) or f"the body is not a JSON object: {_shown(body)}"
+
+
+def _page(body: bytes) -> str:
+    """What to look at where a page for people came back, as login pages of networks and wrong addresses send; or ''."""
+    text = body[:MESSAGE_LENGTH].decode("utf-8", "replace").strip()
+    if not text.lower().startswith(("<!doctype html", "<html")):
+        return ""
+    title = re.search("<title>(.*?)</title>", text, re.IGNORECASE | re.DOTALL)
+    named = f" '{' '.join(title[1].split())}'" if title else ""
+    return (
+        f"an HTML page{named} came back: is this the address of the API, and does the network want a login or a proxy?"
+    )
 
 
 def _error_in_success(body: dict[str, Any], response: HttpResponse) -> HttpResponse:

@@ -20,6 +20,12 @@ from sdspec.cli.sweep import main as sweep
 from sdspec.cli.words import split_words
 from sdspec.sweeping.results import EXIT_CODES
 
+OTHERWISE = (
+    "`sdspec doctor` looks at all that a run needs. Where the spec has to change (address, region, model), run it "
+    "again: no answer is bought twice."
+)
+"""A resume takes no other key than a budget."""
+
 
 def main(args: argparse.Namespace) -> int:
     """Exit code by the run's status."""
@@ -63,4 +69,5 @@ def _ending(record: Mapping[str, Any], path: Path) -> str:
     if record["status"] == "budget":
         counts = record["counts"]
         return f"sdspec: stopped at {why}.\n{counts['kept']} of {counts['wanted']} rows are kept. {kept}"
-    return f"sdspec: {why}\n{kept}"
+    otherwise = f"\n{OTHERWISE}" if record["status"] == "failed" else ""
+    return f"sdspec: {why}\n{kept}{otherwise}"

@@ -6,7 +6,8 @@ import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from ssl import SSLCertVerificationError, SSLContext
+from socket import gaierror
+from ssl import SSLCertVerificationError, SSLContext, SSLError
 from urllib.parse import urlsplit
 
 from sdspec.calls import HttpRequest, HttpResponse
@@ -50,10 +51,21 @@ async def http_transport(tls: SSLContext | None = None, proxies: bool = True) ->
                 raise RunFatal(_distrusted(request.url, found.certificate_error)) from found
             except (aiohttp.ClientProxyConnectionError, aiohttp.ClientHttpProxyError) as found:
                 raise ConnectionError(_no_proxy(request.url, found)) from found
+            except aiohttp.ClientConnectorError as found:
+                raise ConnectionError(_unconnected(found.host, found.port, found.os_error)) from found
+            except aiohttp.ClientResponseError as found:
+                raise ConnectionError(f"what came back is no HTTP: {' '.join(found.message.split())}") from found
             except aiohttp.ClientError as found:
                 raise ConnectionError(f"{type(found).__name__}: {found}") from found
 
         yield send
+
+
+def _unconnected(host: str, port: int | None, error: OSError) -> str:
+    """Why nothing is connected, in the system's words; asyncio's own repeat the address."""
+    system = not isinstance(error, gaierror | SSLError) and error.errno is not None and error.errno > 0
+    why = os.strerror(error.errno or 0) if system else error.strerror or str(error)
+    return f"cannot connect to {host}:{port}: {why}"
 
 
 def _no_proxy(url: str, error: Exception) -> str:

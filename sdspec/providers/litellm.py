@@ -151,7 +151,7 @@ class LiteLLM(Provider):
         """A variable does not change while a run goes on: there is no other key."""
         name = self.api_key_env or "that litellm reads for this provider"
         raise PrerequisiteError(
-            f"the endpoint refuses the key of the environment variable {name} (its credentials): {why} "
+            f"the endpoint refuses the key of the environment variable {name}: {why.rstrip('.')}. "
             "Set the right one, then go on."
         )
 

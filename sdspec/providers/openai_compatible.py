@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -15,11 +16,14 @@ from pydantic import Field, field_validator
 from sdspec import openai_format, wire
 from sdspec.calls import Answer, Ask, HttpRequest, HttpResponse
 from sdspec.contracts import Endpoint, Provider, Transport
-from sdspec.errors import PrerequisiteError
+from sdspec.errors import Fatal, PrerequisiteError
 from sdspec.offer import Offer
 
 UNSENDABLE = "holds a line break or another control character, which no header can carry. Set it again, without."
 """What is said of such a key: some tools print two, or break a long one."""
+
+
+VERSION = re.compile(r"/v\d")
 
 
 class OpenAICompatible(Provider):
@@ -87,7 +91,18 @@ class OpenAICompatible(Provider):
 
     def answer(self, ask: Ask, response: HttpResponse) -> Answer:
         """The answer in a response; raises a CallError that does not hold the key."""
-        return wire.answer(self.litellm_name, ask, response, self._secret())
+        try:
+            return wire.answer(self.litellm_name, ask, response, self._secret())
+        except Fatal as error:
+            if error.code == "unknown_model":
+                error.message = f"{error.message.rstrip('.')}. {self._look_at(ask.model.id)}"
+            raise
+
+    def _look_at(self, model_id: str) -> str:
+        """What may be wrong where the endpoint says that it knows no such thing."""
+        version = "" if VERSION.search(self.base_url) else ", which mostly ends in /v1"
+        address = f"provider.base_url ({self.base_url}{version})"
+        return f"Look at model.id ({model_id}; `sdspec models` lists them) and {address}."
 
     def _secret(self) -> str:
         return os.environ.get(self.api_key_env, "").strip() if self.api_key_env else ""
@@ -95,7 +110,7 @@ class OpenAICompatible(Provider):
     def _refused(self, why: str) -> NoReturn:
         """A variable does not change while a run goes on: there is no other key."""
         raise PrerequisiteError(
-            f"the endpoint refuses the key of the environment variable {self.api_key_env} (its credentials): {why} "
+            f"the endpoint refuses the key of the environment variable {self.api_key_env}: {why.rstrip('.')}. "
             "Set the right one, then go on."
         )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from tests.servers.bedrock import BedrockServer, Failure, Key, bedrock_server_in
 from tests.servers.bedrock import Behaviour as BedrockBehaviour
 from tests.servers.certificates import Certificates, certificates
 from tests.servers.cloudera import ClouderaServer, Gateway, cloudera_server, jwt
-from tests.servers.http import running
+from tests.servers.http import Reply, Request, running
 from tests.servers.openai import Behaviour, Fault, OpenAIServer, openai_server_in_thread
 
 KEY = "a-key-that-is-shown-nowhere"
@@ -267,11 +267,12 @@ def test_what_cloudera_refuses(happens: Callable[[ClouderaServer], None], said: 
 
 
 def test_an_endpoint_that_is_not_there(run: Callable[..., Said]) -> None:
-    """Nothing listens: exit 1 with the address, and no pile of rejects."""
+    """Nothing listens: exit 1 with address and reason, what to do, since a resume asks there again; no rejects."""
     words = [f"provider.base_url={NOWHERE}/v1", "model=default", "model.id=any"]
     code, err = run("provider=openai_compatible", *words)
     assert 1 == code
-    assert "127.0.0.1:9" in err
+    assert "cannot connect to 127.0.0.1:9: Connection refused" in err and "ssl:default" not in err
+    assert "`sdspec doctor`" in err and "run it again" in err
 
 
 def test_a_quota_that_is_spent(run: Callable[..., Said]) -> None:
@@ -339,3 +340,36 @@ def test_a_proxy_that_is_not_there(variable: str, run: Callable[..., Said], monk
         monkeypatch.setenv("NO_PROXY", "0.0.0.0")
         code, err = run(*words)
         assert 0 == code, err
+
+
+# ------------------------------------------------------------------------------------------- addresses
+
+
+def answering(status: int, body: bytes) -> Callable[[Request], Awaitable[Reply]]:
+    """Whatever is asked, this comes back."""
+
+    async def handle(request: Request) -> Reply:
+        return Reply(status, body)
+
+    return handle
+
+
+def test_an_address_without_its_version(run: Callable[..., Said]) -> None:
+    """The endpoint knows no such path: which two keys to look at, and what may be missing from the address."""
+    with openai_server_in_thread(Behaviour()) as server:
+        words = [word.removesuffix("/v1") for word in openai(server)]
+        code, err = run(*words)
+    assert 1 == code
+    assert "model.id (any; `sdspec models` lists them)" in err
+    assert f"provider.base_url ({server.base_url.removesuffix('/v1')}, which mostly ends in /v1)" in err
+
+
+def test_a_login_page_in_the_place_of_an_endpoint(run: Callable[..., Said]) -> None:
+    """A network's own page answers everything with 200: that is said, and its HTML is not printed."""
+    page = b"<!DOCTYPE html><html><head><title>Hotel\n WiFi</title></head><body>Sign in</body></html>"
+    with running(answering(200, page)) as url:
+        code, err = run("provider=openai_compatible", f"provider.base_url={url}/v1", "model=default", "model.id=any")
+        assert 1 == code
+        assert "an HTML page 'Hotel WiFi' came back" in err and "Sign in" not in err
+        code = main(["models", "provider=openai_compatible", f"provider.base_url={url}/v1"])
+    assert 1 == code
