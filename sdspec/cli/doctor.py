@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -60,19 +59,20 @@ def _summary(states: Counter[str]) -> str:
 
 @contextmanager
 def _watching() -> Iterator[Watch]:
-    """Prints what is found; what is being looked at stands beside a spinner, where both streams are a terminal."""
-    if not (sys.stdout.isatty() and sys.stderr.isatty()):
-        yield _Printed()
+    """Prints what is found; what is being looked at stands beside a spinner, on a terminal."""
+    screen = Screen()
+    if not screen.is_terminal:
+        yield _Printed(screen)
         return
-    with Screen(stderr=True).status("looking") as status:
-        yield _Printed(lambda text: status.update(Text(text)))
+    with screen.status("looking") as status:  # by the same screen: another would print over the spinner
+        yield _Printed(screen, lambda text: status.update(Text(text)))
 
 
 class _Printed(Watch):
     """Each finding on its line."""
 
-    def __init__(self, shows: Callable[[str], None] | None = None) -> None:
-        self._screen = Screen()
+    def __init__(self, screen: Screen, shows: Callable[[str], None] | None = None) -> None:
+        self._screen = screen
         self._shows = shows
         self._sections = 0
 

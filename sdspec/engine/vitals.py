@@ -74,7 +74,7 @@ def window(model: Model, context: int | None) -> Diagnosis:
         return Diagnosis("context", OK, "without a limit")
     if room is None:
         return Diagnosis(
-            "context", WARN, "not known: only the model finds a prompt too long", "model.context=TOKENS says it."
+            "context", WARN, "not known: only the model finds a prompt too long", f"{model.key}.context=TOKENS says it."
         )
     return Diagnosis("context", OK, f"{room:,} tokens")
 

@@ -58,10 +58,14 @@ class Model:
         return f"no price is known for model {self.call.id} on {kind_of(self.provider)}"
 
     @property
+    def key(self) -> str:
+        """Where the spec sets it: `model`, or `models.judge`."""
+        return "model" if self.name == "model" else f"models.{self.name}"
+
+    @property
     def price_example(self) -> str:
         """How the spec gives it a price, as a shell takes it."""
-        key = "model" if self.name == "model" else f"models.{self.name}"
-        return f"{key}.price='{{input: 1.0, output: 5.0}}'"
+        return f"{self.key}.price='{{input: 1.0, output: 5.0}}'"
 
     def __str__(self) -> str:
         sampling = {name: value for name, value in self.call.deciding().items() if value not in (None, [], "")}

@@ -38,7 +38,10 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("run colours temperature=0.2", "temperature: unknown key. Did you mean 'model.temperature'?"),
         ("run colours temprature=0.2", "temprature: unknown key. Did you mean 'model.temperature'?"),
         ("run colours workflow.temperature=1", "workflow.temperature: unknown key. Did you mean 'model.temperature'?"),
-        ("run colours model.temprature=1", "model.temprature: unknown key. Did you mean 'temperature'? Known: base_model,"),
+        (
+            "run colours model.temprature=1",
+            "model.temprature: unknown key. Did you mean 'temperature'? Known: base_model,",
+        ),
         ("run colours concurrency=4", "concurrency: unknown key. Did you mean 'engine.concurrency'?"),
         ("run colours provder=fake", "provder: unknown key. Did you mean 'provider'?"),
         ("show", "last: there are no runs in outputs. `sdspec run` makes one."),
