@@ -52,7 +52,7 @@ def test_parents_stand_in(project: Project):
     """A key that nobody wrote is located at its nearest parent, or at the spec."""
     spec = project.right(project.spec("workflow: {size: 3}\n"))
     assert "specs/x.yaml:6:1" == spec.origins.where(("workflow", "nothing", "here"))
-    assert "specs/x.yaml" == spec.origins.where(("budget",))
+    assert "specs/x.yaml" == spec.origins.where(("nothing",))
 
 
 def test_anchors_and_merge_keys(project: Project):
