@@ -105,8 +105,10 @@ def test_a_budget_of_time_does_not_wait_for_an_endpoint_that_sleeps(tmp_path: Pa
         token = write_token(tmp_path / "jwt", "t")
         words = ["provider=cloudera", f"provider.base_url={server.base_url}", f"provider.token_file={token}"]
         asleep = [*words, "model.id=m", "provider.scale_up_s=30"]
-        run = run_spec(write_spec(tmp_path, {"provider": None}), *asleep, "budget.wall=1")
-    assert ("budget", "budget.wall: the 1 s are over") == (run.record()["status"], run.record()["why"])
+        write_spec(tmp_path, {"provider": None})
+        done = cli(tmp_path, "run", "colours", *asleep, "budget.wall=1")
+    assert 3 == done.returncode
+    assert "sdspec: stopped at budget.wall: the 1 s are over." in done.stderr
 
 
 def test_a_budget_of_dollars_stops_a_run_below_it(tmp_path: Path) -> None:
