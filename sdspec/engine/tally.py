@@ -87,6 +87,8 @@ class Tally:
     written_at: float | None = None
     """Unix time from which answers in the journal were bought by this run, and not counted; None where all are."""
     _found: set[bytes] = field(default_factory=set)
+    _before: Mapping[str, Any] = field(default_factory=dict)
+    """`spent` as the run that was killed has left it."""
 
     @property
     def made(self) -> int:
@@ -127,14 +129,21 @@ class Tally:
             return cls(wanted)
         tally = cls(wanted, failed=spent["failed"], retried=spent["retried"], latency_s=spent["latency_s"])
         tally.earlier_s = spent["wall_s"]
-        tally.written_at = None if spent["whole"] else datetime.fromisoformat(spent["at"]).timestamp()
+        if not spent["whole"]:
+            tally.written_at, tally._before = datetime.fromisoformat(spent["at"]).timestamp(), spent
         for step, usage in spent["steps"].items():
             tally.steps[step] = Usage(**usage)
             tally.bill += tally.steps[step]
         return tally
 
     def spent(self, wall_s: float, *, whole: bool) -> dict[str, Any]:
-        """`spent` of run.json, from which a resume counts on; not `whole` while calls may still end uncounted."""
+        """`spent` of run.json, from which a resume counts on; not `whole` while calls may still end uncounted.
+
+        Until all that a killed run had bought has been found in the journal, what it had written down stands: whoever
+        counts on from there finds the rest again, and what has been bought since.
+        """
+        if self._before and not whole:
+            return {**self._before, "wall_s": round(wall_s, 3)}
         at = datetime.fromtimestamp(time.time()).astimezone()
         return {
             "calls": self.made,

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,12 @@ import pytest
 import sdspec
 from sdspec import api
 from sdspec.api import Run
+from sdspec.calls import Answer
+from sdspec.engine.caller import Bought
+from sdspec.engine.tally import Tally
 from sdspec.errors import SpecError
 from sdspec.plan.plan import Plan
+from sdspec.store.records import CallRecord
 from tests.cli.test_cloudera import write_token
 from tests.recipes import cli, counts, requests_in, run_spec, write_spec
 from tests.servers.cloudera import cloudera_server
@@ -135,6 +140,20 @@ def test_a_killed_run_counts_on_what_it_had_not_written_down(tmp_path: Path) -> 
     again = api.resume(api.open_run(run.path))
     assert ("budget", 12) == (again.record()["status"], counts(again)["calls"]["made"])
     assert again.record()["cost_usd"] == pytest.approx(bill)
+
+
+def test_a_run_that_is_killed_twice_counts_all_that_it_bought(tmp_path: Path) -> None:
+    """The second kill came before the journal had told all that was bought until the first: it is found again."""
+    run = run_spec(write_spec(tmp_path, PRICED), "budget.calls=12", "engine.concurrency=2")
+    left_running(run, {"calls": 0, "steps": {}, "whole": False, "at": run.record()["started_at"]})
+    resumed = Tally.carried(20, run.record())
+    half = CallRecord("m", time.time(), 0.1, Answer("x", "stop", 10, 5), cost_usd=0.5)
+    resumed.called(Bought(half, from_journal=True), "generate", b"one")
+    assert 1 == resumed.made
+    left_running(run, resumed.spent(7.0, whole=False))
+    again = api.resume(api.open_run(run.path))
+    assert ("budget", 12) == (again.record()["status"], counts(again)["calls"]["made"])
+    assert again.record()["spent"]["wall_s"] >= 7.0
 
 
 def test_tokens_and_cost_are_told_by_step_and_model(tmp_path: Path) -> None:
