@@ -15,7 +15,7 @@ import asyncio
 import heapq
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -97,6 +97,7 @@ class Budget:
         self._reserved = Need()
         self._waiting: list[tuple[tuple[int, int], int, _Waiting]] = []
         self._tickets = 0
+        self._is_limited = any(most is not None for most in (limits.usd, limits.calls, limits.tokens, limits.wall))
         self.reached = ""
         """What is used up, for people; empty while there is some left."""
 
@@ -123,6 +124,9 @@ class Budget:
 
         What was bought is counted by the time that the share is given back, so that nothing is missing in between.
         """
+        if not self._is_limited:
+            yield
+            return
         waiting = _Waiting(needs, wanted, asyncio.get_running_loop().create_future())
         self._tickets += 1
         heapq.heappush(self._waiting, (priority, self._tickets, waiting))
@@ -227,14 +231,12 @@ class Purse:
         if self._budget.counts_tokens:
             self._seen.setdefault(step, _Seen()).add(prompt_bytes(ask), answer)
 
-    @asynccontextmanager
-    async def share(
+    def share(
         self, step: str, ask: Ask, priority: tuple[int, int], wanted: Callable[[], bool]
-    ) -> AsyncIterator[None]:
+    ) -> AbstractAsyncContextManager[None]:
         """As `Budget.share`, for an ask of a step."""
         size = prompt_bytes(ask) if self._budget.counts_tokens else 0
-        async with self._budget.share(lambda: self._needs(step, ask, size), priority, wanted):
-            yield
+        return self._budget.share(lambda: self._needs(step, ask, size), priority, wanted)
 
     def _needs(self, step: str, ask: Ask, size: int) -> Needs:
         if not self._budget.counts_tokens:

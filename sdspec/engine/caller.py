@@ -87,8 +87,7 @@ class Caller:
         self._door = door
         self._journal = journal
         self._settings = settings
-        self._warm = False
-        self._warming = asyncio.Lock()
+        self._warming: asyncio.Task[None] | None = None
         self._purse = purse
         self._asking: Counter[bytes] = Counter()
         self._buying: dict[bytes, asyncio.Task[Bought]] = {}
@@ -228,16 +227,19 @@ class Caller:
     async def _warmed(self, ask: Ask) -> None:
         """A request has been made up, and not sent: the first one imports a library for seconds, outside of any slot.
 
-        A minute of `provider.limits` would else begin seconds before its calls arrive.
+        A minute of `provider.limits` would else begin seconds before its calls arrive. What is wrong with the endpoint
+        is told to those that wait here, and by the door to those that come later.
         """
-        if self._warm:
-            return
-        async with self._warming:
-            if not self._warm:
-                endpoint, _ = await self._door()
-                with suppress(CallError):  # the call itself will say so
-                    await asyncio.to_thread(self._provider.request, ask, endpoint)
-                self._warm = True
+        if self._warming is None:
+            self._warming = asyncio.create_task(self._warm_up(ask))
+            self._warming.add_done_callback(lambda done: done.cancelled() or done.exception())
+        if not self._warming.done():
+            await asyncio.shield(self._warming)
+
+    async def _warm_up(self, ask: Ask) -> None:
+        endpoint, _ = await self._door()
+        with suppress(CallError):  # the call itself will say so
+            await asyncio.to_thread(self._provider.request, ask, endpoint)
 
     async def _once(self, ask: Ask) -> Answer:
         """One request; every failure as a CallError, those of the whole run as RunFatal.

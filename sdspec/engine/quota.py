@@ -57,7 +57,8 @@ class Quota:
 
     def saw(self, load: Load, answer: Answer) -> None:
         """The next guesses know of this answer."""
-        self._learned.saw(load, answer)
+        if self._input or self._output:
+            self._learned.saw(load, answer)
 
     def _all(self, load: Load) -> list[tuple[Window, Guess, str]]:
         found = []
