@@ -73,8 +73,11 @@ def go_on(record: Record, run: str) -> str:
     if record["status"] != "budget":
         return ""
     key = str(record.get("why")).partition(":")[0]
-    limit = (record.get("budget") or {}).get(key.removeprefix("budget."))
-    return f"go on with more: sdspec resume {run} {key}={f'{2 * limit:g}' if limit else '...'}"
+    name = key.removeprefix("budget.")
+    limit, spent = (record.get("budget") or {}).get(name), record.get("spent") or {}
+    more = 2 * max(limit or 0, spent.get("wall_s" if name == "wall" else name) or 0)
+    told = f"{more:.3g}" if more < 100 else str(round(more))
+    return f"go on with more: sdspec resume {run} {key}={told if more else '...'}"
 
 
 def _grouped(runs: Sequence[RunFolder], outputs: Path, most: int) -> dict[Path, list[RunFolder]]:

@@ -12,6 +12,7 @@ import sdspec
 from sdspec import api
 from sdspec.api import Run
 from sdspec.calls import Answer
+from sdspec.cli.runs import go_on
 from sdspec.engine.caller import Bought
 from sdspec.engine.tally import Tally
 from sdspec.errors import SpecError
@@ -207,6 +208,16 @@ def test_the_end_tells_what_was_reached_and_how_to_go_on(tmp_path: Path) -> None
         done.returncode,
         json.loads(done.stdout.rpartition("\n")[0].rpartition("}")[0] + "}")["spent"]["calls"],
     )
+
+
+def test_the_command_that_goes_on_does_with_what_is_spent_already(tmp_path: Path) -> None:
+    """A resume with less than is spent stops at once, and names a budget with which there is something left to buy."""
+    run = run_spec(write_spec(tmp_path), "budget.calls=8")
+    less = api.resume(run, overrides=["budget.calls=3"])
+    assert ("budget", 8, 8) == (less.record()["status"], counts(less)["calls"]["made"], counts(less)["kept"])
+    assert "go on with more: sdspec resume R budget.calls=16" == go_on(less.record(), "R")
+    millions = less.record() | {"budget": {"calls": 1234567}}
+    assert "go on with more: sdspec resume R budget.calls=2469134" == go_on(millions, "R")
 
 
 def test_a_preview_keeps_to_the_budget(tmp_path: Path) -> None:
