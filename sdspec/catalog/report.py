@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
@@ -28,7 +29,7 @@ body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 62rem
 h1 { font-size: 1.4rem } h2 { font-size: 1.1rem; margin-top: 2rem }
 table { border-collapse: collapse; width: 100% } th { text-align: left }
 th, td { border-bottom: 1px solid #ddd; padding: .25rem .6rem .25rem 0; vertical-align: top }
-td.n { text-align: right; font-variant-numeric: tabular-nums } pre { margin: 0; white-space: pre-wrap }
+.n { text-align: right; font-variant-numeric: tabular-nums } pre { margin: 0; white-space: pre-wrap }
 .bar { background: #4a7ebb; display: inline-block; height: .8em } .muted { color: #777 } .why { color: #a15c00 }
 @media (prefers-color-scheme: dark) { body { background: #1b1b1b; color: #ddd } th, td { border-color: #444 } }
 """
@@ -139,18 +140,19 @@ def _histograms(db: duckdb.DuckDBPyConnection) -> list[str]:
     columns = db.execute("SELECT column_name, column_type FROM (DESCRIBE rows)").fetchall()
     for name in [name for name, kind in columns if kind == "VARCHAR" and not name.startswith("_")]:
         quoted = '"' + name.replace('"', '""') + '"'
-        lengths = _histogram(db, f"SELECT length({quoted})::DOUBLE AS value FROM rows")  # noqa: S608
+        lengths = _histogram(db, f"SELECT length({quoted})::DOUBLE AS value FROM rows", whole=True)  # noqa: S608
         parts += [f"<h2>Length of {escape(name)}, characters</h2>", lengths]
     latencies = _histogram(db, "SELECT latency_s AS value FROM calls WHERE NOT from_journal")
     return [*parts, "<h2>Seconds per answer</h2>", latencies]
 
 
-def _histogram(db: duckdb.DuckDBPyConnection, values: str) -> str:
+def _histogram(db: duckdb.DuckDBPyConnection, values: str, *, whole: bool = False) -> str:
     """The counts of the numbers that the query `values` gives as `value`, in bins of one width."""
     low, high = db.execute(f"SELECT min(value), max(value) FROM ({values})").fetchall()[0]  # noqa: S608
     if low is None:
         return "<p>none</p>"
     width = (high - low) / BINS or 1.0
+    width = math.ceil(width) if whole else width
     counted = f"""
         SELECT least($last, floor((value - $low) / $width))::INTEGER AS bin, count(*)
         FROM ({values}) WHERE value IS NOT NULL GROUP BY bin ORDER BY bin
@@ -184,8 +186,10 @@ def _bar(share: float) -> _Html:
 
 
 def _table(titles: Sequence[str], lines: Iterable[Sequence[object]]) -> str:
-    head = "".join(f"<th>{escape(title)}" for title in titles)
-    body = "".join("<tr>" + "".join(map(_cell, line)) for line in lines)
+    cells = list(lines)
+    numbers = {at for at in range(len(titles)) if cells and all(isinstance(line[at], int) for line in cells)}
+    head = "".join(f"<th{' class=n' if at in numbers else ''}>{escape(title)}" for at, title in enumerate(titles))
+    body = "".join("<tr>" + "".join(map(_cell, line)) for line in cells)
     return f"<table>{'<tr>' + head if titles else ''}{body}</table>"
 
 

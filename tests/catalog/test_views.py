@@ -65,7 +65,9 @@ def test_a_broken_file_is_no_reason_to_ask_for_ever(tmp_path: Path) -> None:
 
 
 def test_the_report_counts_lengths_in_bins(tmp_path: Path) -> None:
-    """The lengths of each text column in bins: the first begins at the shortest, and all rows are counted."""
+    """The lengths of each text column in bins of whole characters, from the shortest on, with all rows; a number's
+    title stands above it.
+    """
     answers = {"question": "{{ 'x' * (10 + n % 2 * 24) }}{{ n }}", "answer": "{{ 'same' }}"}
     run = run_spec(write_spec(tmp_path, {"template": {"fake": answers}, "workflow": {"size": 40}}))
     page = write_report(run.path, run.record()).read_text()
@@ -74,5 +76,7 @@ def test_the_report_counts_lengths_in_bins(tmp_path: Path) -> None:
     question, _, rest = question.partition("<h2>")
     counts = [int(cell.partition("<")[0]) for cell in question.split("<td class=n>")[1:]]
     assert sum(counts) == 40 and len(counts) >= 2
+    assert "<th>from<th class=n>count<th>" in question
+    assert all(edge.partition("<")[0].isdigit() for edge in question.split("<tr><td>")[1:])
     assert f"<td>{min(lengths)}<" in question
     assert "<td>4<td class=n>40<" in rest.partition("Length of answer")[2]
