@@ -11,7 +11,7 @@ import logging
 import os
 import threading
 from collections.abc import Mapping
-from functools import cache, lru_cache
+from functools import cache, cached_property, lru_cache
 from typing import Any
 
 import orjson
@@ -50,8 +50,9 @@ class _NoLog:
 class _NoLookups:
     """litellm's blocking client, by which it logs in at some vendors, but that asks nobody what a model can."""
 
-    def __init__(self, client: Any) -> None:
-        self._client = client
+    @cached_property
+    def _client(self) -> Any:
+        return importlib.import_module("litellm.llms.custom_httpx.http_handler").HTTPHandler()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._client, name)
@@ -275,13 +276,14 @@ def library() -> Any:
         logging.getLogger(name).setLevel(logging.ERROR)
     with _ONE_THREAD:
         litellm: Any = importlib.import_module("litellm")
+        importlib.import_module("litellm.exceptions")  # which it may not have loaded by itself
         litellm.telemetry = False
         litellm.suppress_debug_info = True
         litellm.num_retries = 0
         # What its variables may have switched on: each would send something else than what the spec says.
         litellm.drop_params = litellm.modify_params = False
         litellm.enable_anthropic_prompt_caching = litellm.route_all_chat_openai_to_responses = False
-        litellm.module_level_client = _NoLookups(litellm.module_level_client)
+        litellm.module_level_client = _NoLookups()
         litellm.ModelResponse()  # pydantic builds its schema with the first one, which takes long: better now
     return litellm
 
