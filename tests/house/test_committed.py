@@ -12,7 +12,7 @@ from tests.house.tree import ROOT, files
 REGISTRY = re.compile(
     r"(?:pypi[.]org|pythonhosted[.]org|registry[.]npmjs|https?://[^\s\"'<>]+/simple\b|--(?:extra-)?index-url|find[-]links)"
 )
-HOME = re.compile(r"(?:/home/|/Users/|[A-Z]:\\+Users\\+)\w+|/root/\w")
+HOME = re.compile(r"(?:/(?:home|Users)/|[A-Z]:\\+Users\\+)\w+|/(?:root)/\w")
 
 HERE = re.compile(re.escape(f"{ROOT}/"))
 
