@@ -7,12 +7,11 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
-from ipaddress import ip_address
 from ssl import SSLContext
-from urllib.parse import urlsplit
 
 from sdspec.contracts import Endpoint, Transport
 from sdspec.engine.controller import Closed
+from sdspec.engine.route import is_here
 from sdspec.engine.transport import http_transport
 from sdspec.errors import AuthExpired, PrerequisiteError, RunFatal
 from sdspec.plan.plan import Model
@@ -160,12 +159,3 @@ async def _renewed_early(endpoint: Endpoint) -> Endpoint:
 
 def _is_due(endpoint: Endpoint) -> bool:
     return endpoint.renew is not None and endpoint.renew_at is not None and time.time() >= endpoint.renew_at
-
-
-def is_here(base_url: str) -> bool:
-    """Whether an address is on this machine: no proxy is asked for it."""
-    host = urlsplit(base_url).hostname or ""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

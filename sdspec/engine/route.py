@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 from dataclasses import dataclass
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from sdspec.diagnosis import FAIL, Diagnosis
-from sdspec.engine.endpoints import is_here
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,15 @@ def route_to(url: str) -> Route:
         return Route(host, port, variable, bypass=f"{name} leaves out {host}")
     named = urlsplit(proxy if "//" in proxy else f"//{proxy}")
     return Route(host, port, variable, proxy=named.netloc.rpartition("@")[2])
+
+
+def is_here(base_url: str) -> bool:
+    """Whether an address is on this machine: no proxy is asked for it."""
+    host = urlsplit(base_url).hostname or ""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 async def unresolved(route: Route) -> Diagnosis | None:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from sdspec.calls import HttpRequest, HttpResponse
 from sdspec.contracts import Transport
+from sdspec.engine.route import route_to
 from sdspec.errors import RunFatal
 
 UNKNOWN_ISSUER = frozenset({18, 19, 20, 21})
@@ -70,17 +71,9 @@ def _unconnected(host: str, port: int | None, error: OSError) -> str:
 
 def _no_proxy(url: str, error: Exception) -> str:
     """What to do about a proxy that cannot be reached, or does not let the request through; not its password."""
-    parts = urlsplit(url)
-    name = next((one for one in _proxy_names(parts.scheme) if os.environ.get(one)), "the environment")
-    value = os.environ.get(name, "")
-    proxy = urlsplit(value if "//" in value else f"//{value}")
-    said = f"the proxy {proxy.hostname}:{proxy.port or 80} of {name} does not lead to {parts.hostname}: {error}."
-    return f"{said} Where no proxy is needed: export NO_PROXY={parts.hostname}"
-
-
-def _proxy_names(scheme: str) -> tuple[str, str]:
-    """Variables that name the proxy for a scheme, in the order in which Python looks for them."""
-    return f"{scheme}_proxy", f"{scheme}_PROXY".upper()
+    route = route_to(url)
+    said = f"the proxy {route.proxy} of {route.variable} does not lead to {route.host}: {error}."
+    return f"{said} Where no proxy is needed: export NO_PROXY={route.host}"
 
 
 def _distrusted(url: str, error: Exception) -> str:
