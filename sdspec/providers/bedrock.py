@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -23,13 +22,16 @@ from sdspec.contracts import Endpoint, Provider, Transport
 from sdspec.diagnosis import FAIL, OK, SKIP, WARN, Diagnosis
 from sdspec.errors import PrerequisiteError
 from sdspec.offer import Offer, nearest
-from sdspec.providers.openai_compatible import trusting
+from sdspec.providers.openai_compatible import address, trusting
 
 ENDPOINT_ENV = "AWS_ENDPOINT_URL_BEDROCK_RUNTIME"
 """AWS's own variable for another address of bedrock-runtime."""
 
 CA_BUNDLE_ENV = "AWS_CA_BUNDLE"
 """AWS's own variable for a file of certificates to trust."""
+
+VPC_ENDPOINT = "https://vpce-0123.bedrock-runtime.us-east-1.vpce.amazonaws.com"
+"""What the address of one looks like."""
 
 LOOK_EVERY_S = 60.0
 """Credentials that expire are renewed when they are looked at in their last quarter of an hour."""
@@ -76,7 +78,7 @@ class Bedrock(Provider):
     @field_validator("endpoint_url")
     @classmethod
     def _address(cls, value: str | None) -> str | None:
-        return None if value is None else _checked_address(value)
+        return None if value is None else address(value, VPC_ENDPOINT)
 
     @field_validator("external_id")
     @classmethod
@@ -214,7 +216,7 @@ class Bedrock(Provider):
         if self.endpoint_url or not (set_url := os.environ.get(ENDPOINT_ENV, "").strip()):
             return self.endpoint_url
         try:
-            return _checked_address(set_url)
+            return address(set_url, VPC_ENDPOINT)
         except ValueError as error:
             raise PrerequisiteError(f"the environment variable {ENDPOINT_ENV} {error}") from None
 
@@ -251,16 +253,3 @@ def _elsewhere(endpoint_url: str | None) -> str:
 
 def _domain(region: str) -> str:
     return "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
-
-
-def _checked_address(value: str) -> str:
-    try:
-        parts = urlsplit(value)
-        port_is_valid = parts.port is None or parts.port > 0
-    except ValueError as error:
-        raise ValueError(f"is no URL: {error}") from None
-    if parts.scheme not in ("http", "https") or not parts.hostname or not port_is_valid:
-        raise ValueError("must be an address such as https://vpce-0123.bedrock-runtime.us-east-1.vpce.amazonaws.com")
-    if "@" in parts.netloc or re.search(r"[?#]", value):
-        raise ValueError("must hold no user, no password, no '?' and no '#'")
-    return value.rstrip("/")

@@ -120,17 +120,17 @@ def sendable(secret: str) -> bool:
     return all(char == "\t" or (char >= " " and char != "\x7f") for char in secret)
 
 
-def address(url: str) -> str:
-    """The base URL in one spelling; raises ValueError for what cannot be one."""
+def address(url: str, example: str = "http://localhost:8000/v1") -> str:
+    """The base URL in one spelling; raises ValueError, with a right one, for what cannot be one."""
     try:
         parts = urlsplit(url)
         port_is_valid = parts.port is None or parts.port > 0
     except ValueError as error:
         raise ValueError(f"is no URL: {error}") from None
     if parts.scheme not in ("http", "https") or not parts.hostname or not port_is_valid:
-        raise ValueError("must be an address such as http://localhost:8000/v1")
+        raise ValueError(f"must be an address such as {example}")
     if "@" in parts.netloc:
-        raise ValueError("must not hold a user or a password; name the key's variable in api_key_env")
+        raise ValueError("must not hold a user or a password: a key stands in a variable of the environment")
     if parts.query or parts.fragment:
         raise ValueError("must end with the path: no '?' and no '#'")
     return url.rstrip("/")
