@@ -105,6 +105,11 @@ class Ask:
             body["hints"] = self.hints
         return hashlib.sha256(orjson.dumps(body, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)).digest()
 
+    @cached_property
+    def prompt_bytes(self) -> int:
+        """Bytes of the messages: what estimates of their tokens go by."""
+        return sum(len(message["content"].encode(errors="replace")) for message in self.messages)
+
     @property
     def random_seed(self) -> int:
         """31 bits from the draw, for providers that take a sampling seed."""

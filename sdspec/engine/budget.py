@@ -229,18 +229,18 @@ class Purse:
     def teach(self, step: str, ask: Ask, answer: Answer) -> None:
         """What calls of this step take is known better, whoever bought the answer."""
         if self._budget.counts_tokens:
-            self._seen.setdefault(step, _Seen()).add(prompt_bytes(ask), answer)
+            self._seen.setdefault(step, _Seen()).add(ask.prompt_bytes, answer)
 
     def share(
         self, step: str, ask: Ask, priority: tuple[int, int], wanted: Callable[[], bool]
     ) -> AbstractAsyncContextManager[None]:
         """As `Budget.share`, for an ask of a step."""
-        size = prompt_bytes(ask) if self._budget.counts_tokens else 0
-        return self._budget.share(lambda: self._needs(step, ask, size), priority, wanted)
+        return self._budget.share(lambda: self._needs(step, ask), priority, wanted)
 
-    def _needs(self, step: str, ask: Ask, size: int) -> Needs:
+    def _needs(self, step: str, ask: Ask) -> Needs:
         if not self._budget.counts_tokens:
             return Needs(Need(1), Need(1))
+        size = ask.prompt_bytes
         seen = self._seen.get(step) or _Seen()
         likely = self._need(seen.tokens_per_byte * size, seen.output_tokens)
         if seen.answers >= FEW_SEEN:
@@ -268,11 +268,6 @@ class _Seen:
         self.answers += 1
         self.tokens_per_byte = max(self.tokens_per_byte, answer.input_tokens / max(1, size))
         self.output_tokens = max(self.output_tokens, answer.output_tokens)
-
-
-def prompt_bytes(ask: Ask) -> int:
-    """Bytes of an ask's messages."""
-    return sum(len(message["content"].encode(errors="replace")) for message in ask.messages)
 
 
 def words_of_time(seconds: float) -> str:

@@ -57,8 +57,7 @@ class Load:
     @classmethod
     def of(cls, ask: Ask, step: str) -> Load:
         """The load of an ask of this step."""
-        size = sum(len(message["content"].encode(errors="replace")) for message in ask.messages)
-        return cls(ask.model.id, step, size, len(ask.messages), ask.model.max_tokens)
+        return cls(ask.model.id, step, ask.prompt_bytes, len(ask.messages), ask.model.max_tokens)
 
 
 @dataclass(slots=True)

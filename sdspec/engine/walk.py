@@ -82,6 +82,7 @@ class WalkContext(StepContext):
         """The next asks and verdicts are this step's."""
         self.step = step
         self.name = step.name
+        self._turn = replace(self._turn, step=step.name)
 
     async def ask(self, row: Row, ask: Ask, purpose: str) -> Answer:
         assert self.step is not None
@@ -95,7 +96,7 @@ class WalkContext(StepContext):
             called(replace(line, bought=bought))
 
         try:
-            bought = await caller.ask(ask, replace(self._turn, step=self.name), paid)
+            bought = await caller.ask(ask, self._turn, paid)
         except SharedFailure:
             raise
         except Transient as failure:
