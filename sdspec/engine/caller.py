@@ -22,6 +22,7 @@ from sdspec.contracts import Provider
 from sdspec.engine.budget import Purse
 from sdspec.engine.controller import Closed, Controller
 from sdspec.engine.endpoints import Door
+from sdspec.engine.heap import settle
 from sdspec.engine.learned import Load
 from sdspec.errors import AuthExpired, BackPressure, CallError, Fatal, RowFatal, RunFatal, StoreError, Transient
 from sdspec.store.journal import Journal
@@ -240,6 +241,7 @@ class Caller:
         endpoint, _ = await self._door()
         with suppress(CallError):  # the call itself will say so
             await asyncio.to_thread(self._provider.request, ask, endpoint)
+        settle()
 
     async def _once(self, ask: Ask) -> Answer:
         """One request; every failure as a CallError, those of the whole run as RunFatal.

@@ -17,6 +17,7 @@ from sdspec.engine.caller import Caller, CallSettings
 from sdspec.engine.commit import Committer
 from sdspec.engine.controller import Controller
 from sdspec.engine.endpoints import Endpoints
+from sdspec.engine.heap import calm_heap
 from sdspec.engine.runner import Runner
 from sdspec.engine.tally import Tally
 from sdspec.engine.walk import Services
@@ -92,6 +93,7 @@ async def run_plan(
     committer = Committer(plan, folder, tally)
     workers = Workers(CHECK_WORKERS)
     async with AsyncExitStack() as stack:
+        stack.enter_context(calm_heap())
         stack.push_async_callback(workers.close)
         endpoints = Endpoints(stack, plan.engine.concurrency, observer.say)
         callers = open_callers(plan, endpoints, journal, budget, retry_errors=retry_errors)
