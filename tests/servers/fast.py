@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import math
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -46,6 +47,8 @@ class Load:
     """Of the log-normal; 0 is a fixed latency."""
     chars: int = 600
     """Length of an answer's text."""
+    columns: str = ""
+    """Names with commas between them: a request without a schema is answered by a JSON object of these."""
     p429: float = 0.0
     p500: float = 0.0
     pgarbled: float = 0.0
@@ -77,6 +80,7 @@ class Books:
         self.in_flight = 0
         self.peak_in_flight = 0
         self.busy = Busy()
+        self.cpu_s = time.process_time()
         self.latency_s = 0.0
         """Of all requests together."""
         self.ended: Counter[str] = Counter()
@@ -121,6 +125,7 @@ class Books:
             "mean_in_flight": self.busy.mean(),
             "busy_s": self.busy.last - self.busy.first,
             "latency_s": self.latency_s,
+            "cpu_s": time.process_time() - self.cpu_s,
         }
 
 
@@ -212,6 +217,8 @@ class FastServer:
             call.connection.reply(Reply(drop=True))
         else:
             text = _text(call.prompt, load.chars)
+            if load.columns and not call.body.keys() & {"response_format", "outputConfig", "toolConfig"}:
+                text = orjson.dumps(dict.fromkeys(load.columns.split(","), text)).decode()
             said = orjson.dumps(_converse(call, text) if call.converse else _completion(call, text))
             call.connection.reply(Reply(200, said[: len(said) // 2] if call.fault else said))
 
@@ -230,7 +237,7 @@ def _prompt(body: Mapping[str, Any], *, converse: bool) -> str:
 def _text(prompt: str, chars: int) -> str:
     digest = blake2b(prompt.encode(), digest_size=8).hexdigest()
     start = int(digest, 16) % (len(PROSE) // 2)
-    return f"{digest} {PROSE[start : start + chars]}"
+    return f"{digest} {PROSE[start : start + chars]}".strip()
 
 
 def _fill(schema: Mapping[str, Any], text: str) -> dict[str, str]:
