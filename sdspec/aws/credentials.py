@@ -1,4 +1,4 @@
-"""AWS credentials from where AWS keeps them, and requests signed with them (Signature Version 4).
+"""AWS credentials from where AWS keeps them.
 
 botocore is imported only inside functions: that takes half a second. It looks for credentials (environment, profile,
 SSO, role, container, instance) and renews those that expire; it sends nothing but what that takes.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import atexit
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -16,9 +15,6 @@ from tempfile import NamedTemporaryFile
 from typing import Any, NamedTuple
 
 from sdspec.errors import PrerequisiteError, did_you_mean
-
-SERVICE = "bedrock"
-"""The name that requests to bedrock-runtime are signed for."""
 
 BEARER = "AWS_BEARER_TOKEN_BEDROCK"
 """The variable that holds a Bedrock API key; as with boto3 it comes before other credentials of the environment."""
@@ -84,20 +80,6 @@ class Credentials:
         until = getattr(self._found, "_expiry_time", None)  # botocore has no public name for it
         source = _source(self._found.method, self._account)
         return Keys("\n".join(parts), hasattr(self._found, "refresh_needed"), source, until and until.timestamp())
-
-
-def signed(url: str, headers: Mapping[str, str], body: bytes, secret: str, region: str) -> dict[str, str]:
-    """The headers with those that prove who sends the request; right for some minutes."""
-    if "\n" not in secret:
-        return {**headers, "Authorization": f"Bearer {secret}"}
-    from botocore.auth import SigV4Auth
-    from botocore.awsrequest import AWSRequest
-    from botocore.credentials import ReadOnlyCredentials
-
-    access_key, secret_key, token = secret.split("\n")
-    request = AWSRequest("POST", url, headers=dict(headers), data=body)
-    SigV4Auth(ReadOnlyCredentials(access_key, secret_key, token or None), SERVICE, region).add_auth(request)
-    return dict(request.headers.items())
 
 
 def _source(method: str, account: Account) -> str:

@@ -15,8 +15,9 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from sdspec import wire
 from sdspec.aws import control_plane, model_ids
-from sdspec.aws.credentials import Account, Credentials, Keys, region_problem, signed
+from sdspec.aws.credentials import Account, Credentials, Keys, region_problem
 from sdspec.aws.failure import Called, failure
+from sdspec.aws.signature import signed
 from sdspec.calls import Answer, Ask, HttpRequest, HttpResponse, ModelCall
 from sdspec.contracts import Endpoint, Provider, Transport
 from sdspec.diagnosis import FAIL, OK, SKIP, WARN, Diagnosis
