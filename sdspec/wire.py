@@ -16,7 +16,7 @@ from typing import Any
 
 import orjson
 
-from sdspec import openai_format
+from sdspec import openai_format, plain
 from sdspec.calls import Answer, Ask, HttpRequest, HttpResponse
 from sdspec.errors import CallError, Fatal, RowFatal, Transient
 
@@ -133,6 +133,11 @@ def converse(ask: Ask, model: str, extra: Mapping[str, Any]) -> bytes:
 
 def converse_answer(ask: Ask, model: str, response: HttpResponse) -> Answer:
     """The answer in a successful Converse response; where the schema was sent as a tool, what that was called with."""
+    if (read := plain.converse(response.body, _tool_name())) is not None:
+        text, finish, usage = read
+        if finish == "tool_calls":
+            text, finish = _unwrapped(text, ask), "stop"
+        return openai_format.said(text, finish, None, usage)
     reply = _transformed(_converse_config(), ask, response, model)
     choice = reply.choices[0]
     text, finish = choice.message.content, choice.finish_reason
@@ -142,7 +147,7 @@ def converse_answer(ask: Ask, model: str, response: HttpResponse) -> Answer:
             break
     if orjson.loads(response.body)["stopReason"] == "model_context_window_exceeded":  # unknown to litellm
         finish = "length"
-    return openai_format.said(text, finish, None, reply.usage.model_dump())
+    return openai_format.said(text, finish, None, reply.usage.model_dump(warnings=False))
 
 
 def classify(provider: str, ask: Ask, response: HttpResponse) -> CallError:
@@ -170,6 +175,9 @@ def _answer(provider: str, ask: Ask, response: HttpResponse) -> Answer:
     config = config_of(provider, ask.model.id)
     if _is_openais(config):
         body = openai_format.success(response)
+        if _hands_on(config.__class__) and (read := plain.chat(body)) is not None:
+            text, finish, said = read
+            return openai_format.said(text, finish, None, said)
         if more := TAKEN_FOR_GRANTED.get(provider):
             response = HttpResponse(response.status, response.headers, orjson.dumps({**more, **body}))
     reply = _transformed(config, ask, response, json_mode=ask.schema is not None)
@@ -177,7 +185,7 @@ def _answer(provider: str, ask: Ask, response: HttpResponse) -> Answer:
     message = choice.message
     refusal = getattr(message, "refusal", None) or (message.provider_specific_fields or {}).get("refusal")
     counted: Any = getattr(reply, "usage", None)
-    usage = counted.model_dump() if hasattr(counted, "model_dump") else {}
+    usage = counted.model_dump(warnings=False) if hasattr(counted, "model_dump") else {}
     return openai_format.said(message.content, choice.finish_reason, refusal, usage)
 
 
@@ -244,8 +252,12 @@ def _transformed(
             encoding=None,
             json_mode=json_mode,
         )
-    except unreadable as error:
-        raise Transient("garbled", f"the body cannot be read: {error}", status=response.status) from error
+    except Exception as error:
+        # litellm raises `Exception` itself, with a traceback for its text, where its objects do not take what came
+        if not isinstance(error, unreadable) and type(error) is not Exception:
+            raise
+        why = str(error).partition("Traceback (most")[0].strip()
+        raise Transient("garbled", f"the body cannot be read: {why}", status=response.status) from error
 
 
 def settings(ask: Ask, structured: bool) -> dict[str, Any]:
@@ -332,5 +344,16 @@ def speaks_openai(provider: str, model: str) -> bool:
 
 
 def _is_openais(config: Any) -> bool:
+    return isinstance(config, _openai_configs()[0])
+
+
+@cache
+def _hands_on(kind: Any) -> bool:
+    """True where responses are read as all of OpenAI's format are: the text of a plain one is handed on."""
+    return any(kind.transform_response is known.transform_response for known in _openai_configs())
+
+
+@cache
+def _openai_configs() -> tuple[Any, Any]:
     openai = importlib.import_module("litellm.llms.openai.chat.gpt_transformation").OpenAIGPTConfig
-    return isinstance(config, openai)
+    return openai, importlib.import_module("litellm.llms.openai_like.chat.transformation").OpenAILikeChatConfig
