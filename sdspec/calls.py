@@ -97,7 +97,7 @@ class Ask:
         body: dict[str, Any] = {
             "version": KEY_VERSION,
             "call": self.model.deciding(),
-            "messages": list(self.messages),
+            "messages": self.messages,
             "schema": self.schema,
             "draw": self.draw,
         }

@@ -114,19 +114,50 @@ def conform(found: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, An
 
 
 def _conform(found: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any] | tuple[Fault, ...]:
-    properties: Mapping[str, Mapping[str, Any]] = schema["properties"]
-    required = frozenset(schema.get("required", ()))
-    values = {name: _settled(found[name], properties[name]) for name in properties if name in found}
-    faults = [_missing(name) for name in properties if name in required and name not in values]
-    for name, value in values.items():
-        if not _is_type(value, properties[name]):
-            words = type_words(properties[name])
+    is_plain, columns = _read(orjson.dumps(schema, option=orjson.OPT_NON_STR_KEYS))
+    values: dict[str, Any] = {}
+    missing, faults = [], []
+    for name, column, required, takes_text, needs_text in columns:
+        if name not in found:
+            if required:
+                missing.append(_missing(name))
+            continue
+        if isinstance(value := found[name], str):
+            value, right = valid_text(value), takes_text
+        else:
+            value = _settled(value, column)
+            right = _is_type(value, column)
+        values[name] = value
+        if not right:
+            words = type_words(column)
             faults.append(Fault("wrong_type", f"'{name}' must be of type {words}.", f"{name} is {_shown(value)}"))
-        elif name in required and isinstance(value, str) and not value.strip() and _needs_text(properties[name]):
+        elif needs_text and isinstance(value, str) and not value.strip():
             faults.append(Fault("empty_value", f"'{name}' must not be empty.", f"{name} is blank"))
-    if not faults and not _is_plain(schema):
+    faults = missing + faults
+    if not faults and not is_plain:
         faults = [_fault(error) for error in _sorted(_validator(canonical(schema)).iter_errors(values))]
-    return tuple(faults) if faults else {name: values.get(name) for name in properties}
+    return tuple(faults) if faults else {name: values.get(name) for name, *_ in columns}
+
+
+_Column = tuple[str, Mapping[str, Any], bool, bool, bool]
+"""Its name, its schema, whether it must be there, whether it may be a text, and whether a text in it must hold one."""
+
+
+@lru_cache(maxsize=64)
+def _read(schema: bytes) -> tuple[bool, tuple[_Column, ...]]:
+    """Whether all rules of the schema are checked here, and its columns."""
+    read = orjson.loads(schema)
+    required = frozenset(read.get("required", ()))
+    return _is_plain(read), tuple(
+        (
+            name,
+            column,
+            name in required,
+            not _kinds(column) or "string" in _kinds(column),
+            name in required and _needs_text(column),
+        )
+        for name, column in read["properties"].items()
+    )
 
 
 def from_text(text: str, column: Mapping[str, Any]) -> Any:

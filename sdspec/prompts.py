@@ -57,6 +57,9 @@ def compile_text(text: str) -> Text:
         template = _ENVIRONMENT.from_string(text)
     except TemplateSyntaxError as error:
         raise TextError(error.lineno, (error.message or "bad syntax").rstrip(".")) from error
+    template.globals = dict(
+        template.globals
+    )  # each rendering copies them, and Jinja's ChainMap takes longer than a row
     variables = meta.find_undeclared_variables(tree) - _ENVIRONMENT.globals.keys()
     return Text(text, frozenset(variables), template)
 
@@ -83,16 +86,20 @@ def _line(error: Exception) -> int:
     return line
 
 
-def examples_block(examples: Sequence[Mapping[str, Any] | str], style: str = "json") -> str:
+def examples_block(shown: Sequence[str]) -> str:
     """Few-shot examples as the prompt shows them, between <examples> tags; empty without any.
 
     The block comes first in a prompt, then instruction, requirements and topic (prompt engineering guide, seed 001).
-    In style `json` each is a JSON object. In style `seed001` it looks as in that guide: see `_as_in_the_guide`.
     """
-    if not examples:
-        return ""
-    shown = "\n".join(_as_in_the_guide(one) if style == "seed001" else _as_json(one) for one in examples)
-    return f"<examples>\n{shown}\n</examples>"
+    return "<examples>\n{}\n</examples>".format("\n".join(shown)) if shown else ""
+
+
+def example_text(example: Mapping[str, Any] | str, style: str = "json") -> str:
+    """One example as the examples block shows it.
+
+    In style `json` it is a JSON object. In style `seed001` it looks as in that guide: see `_as_in_the_guide`.
+    """
+    return _as_in_the_guide(example) if style == "seed001" else _as_json(example)
 
 
 def _as_json(example: Mapping[str, Any] | str) -> str:

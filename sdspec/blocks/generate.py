@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 from sdspec.calls import Ask, Message, ModelCall
 from sdspec.contracts import Block, Parsed, Parser, Several, StepContext, Unparseable
-from sdspec.prompts import compile_text, examples_block
+from sdspec.prompts import compile_text, example_text, examples_block
 from sdspec.rows import Reject, Row, draw
 
 RAW_IN_REASK = 4000
@@ -67,13 +68,12 @@ class Generate(Block):
     def messages(self, row: Row) -> tuple[Message, ...]:
         """The messages as rendered for a row."""
         shown = row.notes.get("examples")
-        examples = self.examples if shown is None else tuple(self.examples[i] for i in shown)
-        block = examples_block(examples, self.style)
+        block = self.all_examples if shown is None else examples_block([self.example_texts[i] for i in shown])
         values = {**self.constants, **row.values, "examples": block, "per_call": self.per_call}
         prompt = compile_text(self.prompt).render(values)
         system = None if self.system is None else compile_text(self.system).render(values)
         if self.style == "json":
-            prompt = f"{prompt.strip()}\n\n{self._how_to_answer()}".strip()
+            prompt = f"{prompt.strip()}\n\n{self.how_to_answer}".strip()
             system = None if system is None else system.strip()
         user = Message(role="user", content=prompt)
         return (user,) if system is None else (Message(role="system", content=system), user)
@@ -106,7 +106,7 @@ class Generate(Block):
 
     def parts(self, text: str) -> list[Parsed | Unparseable] | Unparseable:
         """The rows that stand in an answer, usable or not; Unparseable where none of them can be used."""
-        if (several := self._several()) is None:
+        if (several := self.several) is None:
             parsed = self.parser.parse(text, self.output)
             return [parsed] if isinstance(parsed, Parsed) else parsed
         found = several.parse(text)
@@ -129,24 +129,41 @@ class Generate(Block):
             return Reject(step, "unparseable", f"row {row.slot + 1}: {part.code}: {part.detail}", text)
         return part
 
-    def _several(self) -> Several | None:
+    @cached_property
+    def several(self) -> Several | None:
+        """How the rows of one answer stand in it; None where it is one row."""
         return self.parser.several(self.output, self.per_call) if self.per_call > 1 else None
 
-    def _how_to_answer(self) -> str:
-        several = self._several()
-        return several.how_to_answer() if several else self.parser.how_to_answer(self.output)
+    @cached_property
+    def how_to_answer(self) -> str:
+        """The sentence that ends every prompt."""
+        return self.several.how_to_answer() if self.several else self.parser.how_to_answer(self.output)
 
-    def _native_schema(self) -> Mapping[str, Any] | None:
-        several = self._several()
-        return several.native_schema() if several else self.parser.native_schema(self.output)
+    @cached_property
+    def schema_sent(self) -> Mapping[str, Any] | None:
+        """The schema that constrains decoding; None where none does."""
+        if not self.native_schema:
+            return None
+        return self.several.native_schema() if self.several else self.parser.native_schema(self.output)
+
+    @cached_property
+    def example_texts(self) -> tuple[str, ...]:
+        """Each example as prompts show it."""
+        return tuple(example_text(one, self.style) for one in self.examples)
+
+    @cached_property
+    def all_examples(self) -> str:
+        """The block of examples of a row that has drawn none of its own."""
+        return examples_block(self.example_texts)
 
     def _ask(self, row: Row, messages: tuple[Message, ...], drawn: str) -> Ask:
-        schema = self._native_schema() if self.native_schema else None
-        seen = {**self.constants, **row.values}
-        hints = {} if self.fake is None else {"fake": self._fake(), "columns": seen, "rows": self.per_call}
-        return Ask(model=self.call, messages=messages, draw=drawn, schema=schema, hints=hints)
+        hints: Mapping[str, Any] = {}
+        if self.fake is not None:
+            hints = {"fake": self.faked, "columns": {**self.constants, **row.values}, "rows": self.per_call}
+        return Ask(model=self.call, messages=messages, draw=drawn, schema=self.schema_sent, hints=hints)
 
-    def _fake(self) -> Mapping[str, Any]:
+    @cached_property
+    def faked(self) -> Mapping[str, Any]:
         """The template's answers, in the form that the parser reads."""
         texts = {name: text for name, text in (self.fake or {}).items() if isinstance(text, str)}
         laid_out = self.parser.layout(texts) if texts and texts.keys() == (self.fake or {}).keys() else None

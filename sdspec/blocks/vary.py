@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
+from functools import cached_property
+from itertools import accumulate
 from typing import Any
 
 from sdspec.contracts import Block, StepContext
@@ -29,15 +31,23 @@ class Vary(Block):
         types = {name: _type_of([value for value, _ in pairs]) for name, pairs in self.choices.items()}
         return {**types, **dict.fromkeys(self.ranges, "int")}
 
+    @cached_property
+    def weighted(self) -> tuple[tuple[str, tuple[Any, ...], tuple[float, ...]], ...]:
+        """Variable, its values, and the sum of their weights up to each."""
+        return tuple(
+            (name, tuple(value for value, _ in pairs), tuple(accumulate(weight for _, weight in pairs)))
+            for name, pairs in self.choices.items()
+        )
+
     async def apply(self, row: Row, context: StepContext) -> Row | Reject:
         self.vary(row, context.name, context.spec_seed)
         return row
 
     def vary(self, row: Row, step: str, spec_seed: int) -> None:
         """The row has its variables; the examples it sees are in its notes, as positions in ascending order."""
-        for name, pairs in self.choices.items():
+        for name, values, up_to in self.weighted:
             draws = rng(row.call, step, name, spec_seed)
-            row.values[name] = draws.choices([value for value, _ in pairs], [weight for _, weight in pairs])[0]
+            row.values[name] = draws.choices(values, cum_weights=up_to)[0]
         for name, (low, high) in self.ranges.items():
             row.values[name] = rng(row.call, step, name, spec_seed).randint(low, high)
         if 0 < self.shown < self.examples:

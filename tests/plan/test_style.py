@@ -10,7 +10,7 @@ import sdspec
 from sdspec.api import Run, check
 from sdspec.blocks.generate import Generate
 from sdspec.plan.preview import first_asks
-from sdspec.prompts import examples_block
+from sdspec.prompts import example_text, examples_block
 from sdspec.spec.load import load_spec
 from tests.goldens import FOLDER
 from tests.recipes import cli_here
@@ -162,9 +162,9 @@ def test_an_unknown_style_is_a_problem(tmp_path: Path) -> None:
 )
 def test_examples_look_as_in_the_guide(example: Any, shown: str) -> None:
     """Texts stand raw between quotes, those of several lines between three; other values are JSON."""
-    assert f"<examples>\n{shown}\n</examples>" == examples_block([example], "seed001")
-    assert f"<examples>\n{shown}\n{shown}\n</examples>" == examples_block([example, example], "seed001")
-    assert "" == examples_block([], "seed001")
+    assert f"<examples>\n{shown}\n</examples>" == examples_block([example_text(example, "seed001")])
+    assert f"<examples>\n{shown}\n{shown}\n</examples>" == examples_block([example_text(example, "seed001")] * 2)
+    assert "" == examples_block([])
 
 
 def test_the_style_decides_and_the_default_leaves_prompts_alone(tmp_path: Path) -> None:
