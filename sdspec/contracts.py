@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 class Part(BaseModel, ABC):
     """Settings of one part; unknown keys are errors, values never change."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, defer_build=True)
 
     version: ClassVar[int] = 1
     """Raised when the part's results change for the same settings; it is in every fingerprint."""
@@ -232,7 +232,7 @@ class Block(Part):
 class Limits(BaseModel):
     """What an endpoint allows; null means no limit of ours."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     rpm: int | None = Field(default=None, ge=1, description="Requests per minute.")
     itpm: int | None = Field(default=None, ge=1, description="Input tokens per minute, of all prompts together.")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, EntryPoints, entry_points
 
 from sdspec.contracts import Block, Check, Dedup, Parser, Part, Provider
 from sdspec.dataset import Exporter, Packer
@@ -27,7 +27,13 @@ SHELVES: dict[str, type[Part]] = {
 
 @cache
 def _outside(shelf: str) -> dict[str, EntryPoint]:
-    return {point.name: point for point in entry_points(group=f"sdspec.{shelf}")}
+    return {point.name: point for point in _installed().select(group=f"sdspec.{shelf}")}
+
+
+@cache
+def _installed() -> EntryPoints:
+    """All entry points there are: finding them opens a file of each installed package, whatever is looked for."""
+    return entry_points()
 
 
 @cache

@@ -19,7 +19,7 @@ NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 class Node(BaseModel):
     """A mapping of the spec: unknown keys are errors, values never change."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class PartSpec(BaseModel):
