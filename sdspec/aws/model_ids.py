@@ -71,6 +71,7 @@ class ModelId:
         return ".".join(part for part in (self.geography, self.model or self.text) if part)
 
 
+@cache
 def understood(text: str) -> ModelId | None:
     """The id taken apart; None where Bedrock has no such ids."""
     if found := _ARN.fullmatch(text):

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import orjson
 from pydantic import Field, field_validator
 
-from sdspec import openai_format, wire
+from sdspec import forms, openai_format, wire
 from sdspec.calls import Answer, Ask, HttpRequest, HttpResponse, Wait
 from sdspec.contracts import Endpoint, Provider, Transport
 from sdspec.errors import AuthExpired, Fatal, PrerequisiteError, did_you_mean
@@ -144,7 +144,7 @@ class Cloudera(Provider):
 
     def request(self, ask: Ask, endpoint: Endpoint) -> HttpRequest:
         """The request that asks this."""
-        return wire.request(WIRE, ask, endpoint.base_url, endpoint.secret, structured=self.structured)
+        return forms.request(WIRE, ask, endpoint.base_url, endpoint.secret, structured=self.structured)
 
     def answer(self, ask: Ask, response: HttpResponse) -> Answer:
         """The answer in a response; raises a CallError."""

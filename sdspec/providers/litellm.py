@@ -11,7 +11,7 @@ from typing import Any, ClassVar, NoReturn
 
 from pydantic import Field, field_validator
 
-from sdspec import litellm_client, openai_format, routes, wire
+from sdspec import forms, litellm_client, openai_format, routes, wire
 from sdspec.calls import Answer, Ask, HttpRequest, HttpResponse, ModelCall
 from sdspec.contracts import Endpoint, Provider
 from sdspec.errors import PrerequisiteError
@@ -119,7 +119,7 @@ class LiteLLM(Provider):
         extra: dict[str, Any] = {} if ask.model.top_k is None else {"top_k": ask.model.top_k}
         if not way.transforms:
             return litellm_client.request(ask, way, structured=True, extra=extra)
-        return wire.request(way.provider, _sent(ask, way), endpoint.base_url, endpoint.secret, extra=extra)
+        return forms.request(way.provider, _sent(ask, way), endpoint.base_url, endpoint.secret, extra=extra)
 
     def answer(self, ask: Ask, response: HttpResponse) -> Answer:
         """The answer in a response; raises a CallError."""

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
-from sdspec import openai_format, wire
+from sdspec import forms, openai_format, wire
 from sdspec.calls import Answer, Ask, HttpRequest, HttpResponse
 from sdspec.contracts import Endpoint, Provider, Transport
 from sdspec.errors import Fatal, PrerequisiteError
@@ -83,7 +83,7 @@ class OpenAICompatible(Provider):
     def request(self, ask: Ask, endpoint: Endpoint) -> HttpRequest:
         """The request that asks this."""
         further, key = self.further(ask), endpoint.secret
-        return wire.request(self.litellm_name, ask, endpoint.base_url, key, structured=self.structured, extra=further)
+        return forms.request(self.litellm_name, ask, endpoint.base_url, key, structured=self.structured, extra=further)
 
     def further(self, ask: Ask) -> dict[str, Any]:
         """What goes into the body as it stands."""

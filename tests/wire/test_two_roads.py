@@ -1,9 +1,10 @@
-"""A plain body is read directly, any other by litellm's transforms: both roads come to the same answer."""
+"""What litellm's transforms do for a call is done in less time where that is proven to be the same: both ways."""
 
 from __future__ import annotations
 
 import copy
 import json
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sdspec import plain
+from sdspec import forms, plain, wire
 from sdspec.calls import Answer, Ask, HttpResponse, Message, ModelCall
 from sdspec.contracts import Provider
 from sdspec.errors import CallError
@@ -44,6 +45,21 @@ OPENAIS: dict[str, tuple[Provider, str]] = {
     "deepseek": (LiteLLM(), "deepseek/deepseek-chat"),
     "xai": (LiteLLM(), "xai/grok-3-mini"),
 }
+ROADS = {
+    "openai_compatible": "openai_like",
+    "ollama": "openai_like",
+    "openai": "openai",
+    "openai that thinks": "openai",
+    "gemini": "openai_like",
+    "vllm": "openai_like",
+    "cloudera": "openai_like",
+    "groq": "groq",
+    "mistral": "mistral",
+    "together": "together_ai",
+    "deepseek": "deepseek",
+    "xai": "xai",
+}
+"""How litellm calls the provider."""
 BEDROCK = Bedrock(region="us-east-1")
 CONVERSED = (
     "us.amazon.nova-lite-v1:0",
@@ -51,6 +67,7 @@ CONVERSED = (
     "us.anthropic.claude-haiku-4-5-20251001-v1:0",
 )
 
+texts = st.sampled_from(["", " ", "x \n", "é 🂡 \u2028", "<b>q</b>", '{"a": 1}', "https://x.example/a.png"]) | st.text()
 words = (
     st.sampled_from(["", "x", '{"a": "b"}', "<think>so</think>then", "<b>q</b>", "é 🂡 \u2028", "line\nline"])
     | st.text()
@@ -195,6 +212,51 @@ def said(provider: Provider, asked: Ask, body: Any) -> Any:
 def odd(body: dict[str, Any]) -> dict[str, Any]:
     """The same body, which is no longer plain."""
     return {**copy.deepcopy(body), ODD: 1}
+
+
+@st.composite
+def asked(draw: st.DrawFn, provider: Provider, model_id: str) -> Ask:
+    """An ask of the model: with a system message, a schema, a conversation, settings, or without."""
+    sampling: dict[str, st.SearchStrategy[Any]] = {
+        "temperature": st.none() | st.sampled_from([0.0, 0.7]),
+        "top_p": st.none() | st.just(0.9),
+        "top_k": st.none() | st.just(40),
+        "max_tokens": st.none() | st.just(512),
+        "stop": st.sampled_from([(), ("END",)]),
+    }
+    takes = provider.sampling_for(model_id)
+    chosen: dict[str, Any] = {name: draw(values) for name, values in sampling.items() if name in takes}
+    if "gpt-5" in model_id or "claude" in model_id:
+        chosen = {"max_tokens": chosen["max_tokens"]}
+    said = [Message(role="system", content=draw(texts))] if draw(st.booleans()) else []
+    for _ in range(draw(st.integers(0, 2))):
+        said += [Message(role="user", content=draw(texts)), Message(role="assistant", content=draw(texts))]
+    said.append(Message(role="user", content=draw(texts)))
+    schema = draw(st.sampled_from([None, SCHEMA, {**SCHEMA, "title": "é"}]))
+    call = ModelCall(provider.endpoint_identity(), model_id, model_id, **chosen)
+    return Ask(call, tuple(said), "0" * 16, schema=schema)
+
+
+@pytest.mark.parametrize("name", OPENAIS)
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(data=st.data(), secret=st.sampled_from(["", "sk-1", "sk-2"]))
+def test_requests_are_the_same_on_both_roads(name: str, data: st.DataObject, secret: str) -> None:
+    """Address, headers and body are byte for byte what litellm's transforms write in full for this very ask."""
+    provider, model_id = OPENAIS[name]
+    ask = data.draw(asked(provider, model_id))
+    way = (ROADS[name], ask, HERE, secret)
+    if isinstance(provider, LiteLLM):
+        way = (ROADS[name], replace(ask, model=replace(ask.model, id=model_id.partition("/")[2])), HERE, secret)
+    extra = {"top_k": ask.model.top_k} if ask.model.top_k is not None else None
+    assert wire.request(*way, extra=extra) == forms.request(*way, extra=extra)
+
+
+def test_a_transform_that_looks_at_messages_is_run_for_each() -> None:
+    """Anthropic's format is another one: the system message has a place of its own, and nothing is spliced."""
+    call = ModelCall("e", "claude-haiku-4-5", "i", max_tokens=10)
+    told = tuple(Message(role=role, content=f"{role} says") for role in ("system", "user", "assistant", "user"))
+    way = ("anthropic", Ask(call, told, "0" * 16), "https://api.anthropic.com/v1/messages", "sk-1")
+    assert wire.request(*way) == forms.request(*way)
 
 
 @pytest.mark.parametrize("name", OPENAIS)
