@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import TypeVar
 
 import duckdb
+import pyarrow as pa
 
+from sdspec.store.arrays import empty_batch
 from sdspec.store.columns import CALLS, LINEAGE, REJECTS
 from sdspec.store.schema import arrow_schema
 from sdspec.store.tables import table_files
@@ -49,7 +51,7 @@ def _create_view(db: duckdb.DuckDBPyConnection, name: str, files: list[Path], co
     if files:
         db.read_parquet([_literally(path) for path in files]).create_view(name)
     else:
-        db.register(name, arrow_schema(columns).empty_table())
+        db.register(name, pa.Table.from_batches([empty_batch(arrow_schema(columns))]))
 
 
 def _literally(path: Path) -> str:

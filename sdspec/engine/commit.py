@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +11,7 @@ from sdspec.engine.tally import Tally
 from sdspec.engine.walk import CallLine
 from sdspec.plan.plan import Plan
 from sdspec.rows import Reject, Row
+from sdspec.store.behind import Behind
 from sdspec.store.runfolder import RunFolder
 from sdspec.store.tables import CallsWriter, RejectsWriter, RowsWriter
 
@@ -18,16 +20,16 @@ class Committer:
     """The in-order end of every row: one for each run."""
 
     def __init__(self, plan: Plan, folder: RunFolder, tally: Tally) -> None:
-        self._columns = tuple(plan.columns)
         self._tally = tally
         self._dedups: list[tuple[str, Dedup, DedupIndex]] = [
             (step.name, step.part, step.part.index())
             for step in plan.steps
             if step.order == "commit" and isinstance(step.part, Dedup)
         ]
-        self._rows = RowsWriter(folder.path, plan.columns)
-        self._rejects = RejectsWriter(folder.path)
-        self._calls = CallsWriter(folder.path)
+        self._behind = Behind()
+        self._rows = RowsWriter(folder.path, plan.columns, self._behind)
+        self._rejects = RejectsWriter(folder.path, self._behind)
+        self._calls = CallsWriter(folder.path, self._behind)
 
     def commit(self, row: Row, reject: Reject | None) -> bool:
         """The row is written as kept (True) or as a reject; its index is the number of rows decided before it."""
@@ -39,8 +41,7 @@ class Committer:
         seed = str(row.values.get("seed", ""))
         if reject is None:
             self._tally.kept += 1
-            values = {name: row.values.get(name) for name in self._columns}
-            self._rows.add(values, row_id=row.id, index=index, seed=seed, lineage=row.notes)
+            self._rows.add(row.values, row_id=row.id, index=index, seed=seed, lineage=row.notes)
             return True
         self._tally.rejected[reject.reason] += 1
         self._rejects.add(reject, row_id=row.id, index=index, seed=seed, values=row.values, notes=row.notes)
@@ -54,16 +55,20 @@ class Committer:
             self._tally.called(line.bought, line.step, line.ask.key)
         self._calls.add(_call_row(line))
 
-    def flush(self) -> None:
+    async def flush(self) -> None:
         """What was committed can be read from the folder's shards."""
-        for writer in (self._rows, self._rejects, self._calls):
-            writer.flush()
+        for done in [writer.flush() for writer in (self._rows, self._rejects, self._calls)]:
+            await asyncio.wrap_future(done)
 
     def finish(self) -> str:
         """The three files stand whole in the folder; the rows' SHA-256."""
         self._rejects.finish()
         self._calls.finish()
         return self._rows.finish()
+
+    def close(self) -> None:
+        """Nothing is written any more."""
+        self._behind.close()
 
     def _repeat(self, row: Row) -> Reject | None:
         for name, dedup, index in self._dedups:

@@ -93,6 +93,7 @@ async def run_plan(
     committer = Committer(plan, folder, tally)
     workers = Workers(CHECK_WORKERS)
     async with AsyncExitStack() as stack:
+        stack.callback(committer.close)
         stack.enter_context(calm_heap())
         stack.push_async_callback(workers.close)
         endpoints = Endpoints(stack, plan.engine.concurrency, observer.say)
@@ -183,7 +184,7 @@ async def _watch(
         if time.monotonic() - flushed > FLUSH_S:
             flushed = time.monotonic()
             try:
-                committer.flush()
+                await committer.flush()
                 _note(folder, tally, budget)
             except StoreError as broken:
                 runner.stop("failed", str(broken))

@@ -36,8 +36,11 @@ class Usage:
         self.calls += record.answer is not None
         if (charged := record.charged) is None:
             return
-        for name in TOKENS:
-            setattr(self, name, getattr(self, name) + getattr(charged, name))
+        self.input_tokens += charged.input_tokens
+        self.output_tokens += charged.output_tokens
+        self.cached_tokens += charged.cached_tokens
+        self.cache_write_tokens += charged.cache_write_tokens
+        self.reasoning_tokens += charged.reasoning_tokens
         if record.cost_usd is None:
             self.unpriced_calls += 1
         else:
@@ -119,7 +122,9 @@ class Tally:
         self.latency_s += record.latency_s
         if record.charged is not None:
             self.bill.add(record)
-            self.steps.setdefault(step, Usage()).add(record)
+            if step not in self.steps:
+                self.steps[step] = Usage()
+            self.steps[step].add(record)
 
     @classmethod
     def carried(cls, wanted: int, record: Mapping[str, Any]) -> Tally:

@@ -17,7 +17,8 @@ bits, NaN, infinities, and values of another type than their column's.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from types import NoneType
 from typing import Any
 
 import orjson
@@ -77,6 +78,14 @@ def fit(value: Any, column_type: str) -> tuple[Any, bool]:
     return _FITS[column_type](value)
 
 
+def fit_column(values: Sequence[Any], column_type: str) -> tuple[Sequence[Any], list[int]]:
+    """`fit` of each value, and the places of those that are not the same any more."""
+    if column_type in _EXACT and set(map(type, values)) <= _EXACT[column_type] and _in_range(values, column_type):
+        return values, []
+    pairs = [fit(value, column_type) for value in values]
+    return [value for value, _ in pairs], [place for place, (_, same) in enumerate(pairs) if not same]
+
+
 def python_rows(batch: pa.RecordBatch | pa.Table) -> list[dict[str, Any]]:
     """The rows as Python values, JSON columns parsed."""
     rows: list[dict[str, Any]] = batch.to_pylist()
@@ -85,6 +94,22 @@ def python_rows(batch: pa.RecordBatch | pa.Table) -> list[dict[str, Any]]:
             if row[name] is not None:
                 row[name] = orjson.loads(row[name])
     return rows
+
+
+_EXACT = {"str": {str, NoneType}, "int": {int, NoneType}, "float": {float, NoneType}, "bool": {bool, NoneType}}
+"""Values of these types are as their column holds them, where they are in its range."""
+
+
+def _in_range(values: Sequence[Any], column_type: str) -> bool:
+    there = filter(None, values)
+    if column_type == "str":
+        try:
+            "".join(there).encode()
+        except UnicodeEncodeError:
+            return False
+    if column_type == "int":
+        return all(-(2**63) <= value < 2**63 for value in there)
+    return column_type != "float" or all(map(math.isfinite, there))
 
 
 def _item(column_type: str) -> str | None:

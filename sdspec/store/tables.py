@@ -9,21 +9,24 @@ A writer starts its table anew: a resumed run writes its rows again from the jou
 
 from __future__ import annotations
 
-import hashlib
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sdspec.rows import Reject, canonical, valid_text
+from sdspec.rows import Reject
+from sdspec.store.arrays import arrow_array, empty_batch
+from sdspec.store.behind import Behind
 from sdspec.store.columns import CALLS, LINEAGE, REJECTS
 from sdspec.store.disk import saying, whole
-from sdspec.store.jsontext import json_text
-from sdspec.store.schema import arrow_schema, fit, python_rows
+from sdspec.store.schema import arrow_schema, python_rows
+from sdspec.store.shape import KeptRows, RowsHash, Shape
 
 ROW_GROUP = 8192
 """Rows per row group of a finished table."""
@@ -32,46 +35,62 @@ SHARD = 2048
 
 
 class TableWriter:
-    """Writes one table of a run folder, row by row. Raises StoreError when the disk does."""
+    """Writes one table of a run folder, row by row, on the thread of `behind`. Raises StoreError when the disk does."""
 
-    def __init__(self, folder: Path, name: str, columns: Mapping[str, str]) -> None:
+    def __init__(
+        self, folder: Path, name: str, columns: Mapping[str, str], behind: Behind | None, shape: Shape | None = None
+    ) -> None:
         self._path = folder / f"{name}.parquet"
         self._shards = folder / "shards" / name
-        self._columns = dict(columns)
         self._schema = arrow_schema(columns)
+        self._behind = behind or Behind()
+        self._shape = shape or Shape(columns)
         self._buffer: list[tuple[Any, ...]] = []
         self._full = 0
         with saying("write", self._shards):
             shutil.rmtree(self._shards, ignore_errors=True)
             self._shards.mkdir(parents=True)
         self._flushed = -1
-        self.flush()
+        self.flush().result()
 
-    def append(self, values: Iterable[Any]) -> None:
-        """Takes one row of fitted values in column order."""
-        self._buffer.append(tuple(values))
+    def append(self, row: tuple[Any, ...]) -> None:
+        """Takes one row of any values in column order; nothing of it may change any more."""
+        self._buffer.append(row)
         if len(self._buffer) == SHARD:
-            self.flush()
-            self._full += 1
-            self._buffer, self._flushed = [], 0
+            self._give(final=True)
+            self._behind.look()
 
-    def fitted(self, values: Mapping[str, Any]) -> list[Any]:
-        """The row of these values in column order; what does not fit its column is null, what is missing too."""
-        return [fit(values.get(name), column_type)[0] for name, column_type in self._columns.items()]
-
-    def flush(self) -> None:
-        """All rows so far can be read."""
+    def flush(self) -> Future[None]:
+        """When it is done, all rows so far can be read."""
         if len(self._buffer) == self._flushed:
-            return
-        columns = zip(*self._buffer, strict=True) if self._buffer else ([] for _ in self._schema)
-        arrays = [pa.array(column, field.type) for column, field in zip(columns, self._schema, strict=True)]
-        with whole(self._shards / f"{self._full:05}.parquet", durable=False) as path:
-            pq.write_table(pa.Table.from_arrays(arrays, schema=self._schema), path, compression="zstd")
-        self._flushed = len(self._buffer)
+            return self._behind.give(lambda: None)
+        return self._give(final=False)
 
     def finish(self) -> None:
         """The table stands whole in the run folder, and its shards are gone."""
-        self.flush()
+        if self._buffer:
+            self._give(final=True)
+        self._behind.give(self._merge).result()
+
+    def _give(self, *, final: bool) -> Future[None]:
+        """The rows in the buffer are, or will be, in the last shard; where `final`, the next rows begin another."""
+        rows = self._buffer if final else self._buffer.copy()
+        job = partial(self._write, rows, self._shards / f"{self._full:05}.parquet", final)
+        self._flushed = len(rows)
+        if final:
+            self._buffer, self._flushed = [], 0
+            self._full += 1
+        return self._behind.give(job)
+
+    def _write(self, rows: Sequence[tuple[Any, ...]], shard: Path, final: bool) -> None:
+        columns = self._shape.fitted(list(zip(*rows, strict=True))) if rows else [() for _ in self._schema]
+        arrays = [arrow_array(column, field.type) for column, field in zip(columns, self._schema, strict=True)]
+        with whole(shard, durable=False) as path:
+            pq.write_table(pa.Table.from_arrays(arrays, schema=self._schema), path, compression="zstd")
+        if final:
+            self._shape.written(columns)
+
+    def _merge(self) -> None:
         with whole(self._path) as path:
             write_parquet(pa.RecordBatchReader.from_batches(self._schema, _batches(_shards(self._shards))), path)
         with saying("remove", self._shards):
@@ -86,40 +105,30 @@ class TableWriter:
 class RowsWriter:
     """Writes rows.parquet: the kept rows in index order."""
 
-    def __init__(self, folder: Path, columns: Mapping[str, str]) -> None:
-        self._columns = dict(columns)
-        self._hash = RowsHash(columns)
-        self._table = TableWriter(folder, "rows", {**columns, **LINEAGE})
+    def __init__(self, folder: Path, columns: Mapping[str, str], behind: Behind | None = None) -> None:
+        self._columns = tuple(columns)
+        self._shape = KeptRows(columns)
+        self._table = TableWriter(folder, "rows", {**columns, **LINEAGE}, behind, self._shape)
 
     def add(self, values: Mapping[str, Any], *, row_id: str, index: int, seed: str, lineage: Mapping[str, Any]) -> None:
         """Takes one kept row; values that do not fit their columns are kept whole in the lineage."""
-        row: list[Any] = []
-        unfit: dict[str, str] = {}
-        for name, column_type in self._columns.items():
-            fitted, same = fit(values.get(name), column_type)
-            row.append(fitted)
-            if not same:
-                unfit[name] = json_text(values[name])
-        notes = {**lineage, "unfit": unfit} if unfit else lineage
-        seed = valid_text(seed)
-        self._hash.update(row, row_id, seed)
-        self._table.append((*row, row_id, index, seed, json_text(notes)))
+        self._table.append((*map(values.get, self._columns), row_id, index, seed, lineage))
 
-    def flush(self) -> None:
-        """All rows so far can be read."""
-        self._table.flush()
+    def flush(self) -> Future[None]:
+        """When it is done, all rows so far can be read."""
+        return self._table.flush()
 
     def finish(self) -> str:
         """rows.parquet stands whole; the rows' SHA-256."""
         self._table.finish()
-        return self._hash.hexdigest()
+        return self._shape.hash.hexdigest()
 
 
 class RejectsWriter:
     """Writes rejects.parquet: the rows that ended, each with its step and its reason, in index order."""
 
-    def __init__(self, folder: Path) -> None:
-        self._table = TableWriter(folder, "rejects", REJECTS)
+    def __init__(self, folder: Path, behind: Behind | None = None) -> None:
+        self._table = TableWriter(folder, "rejects", REJECTS, behind)
 
     def add(
         self,
@@ -132,25 +141,11 @@ class RejectsWriter:
         notes: Mapping[str, Any],
     ) -> None:
         """Takes one rejected row with the columns known of it."""
-        self._table.append(
-            self._table.fitted(
-                {
-                    "_row_id": row_id,
-                    "_index": index,
-                    "_seed": seed,
-                    "step": reject.step,
-                    "reason": reject.reason,
-                    "detail": reject.detail,
-                    "raw": reject.raw,
-                    "columns": values,
-                    "_lineage": notes,
-                }
-            )
-        )
+        self._table.append((row_id, index, seed, reject.step, reject.reason, reject.detail, reject.raw, values, notes))
 
-    def flush(self) -> None:
-        """All rejects so far can be read."""
-        self._table.flush()
+    def flush(self) -> Future[None]:
+        """When it is done, all rejects so far can be read."""
+        return self._table.flush()
 
     def finish(self) -> None:
         """rejects.parquet stands whole."""
@@ -160,36 +155,20 @@ class RejectsWriter:
 class CallsWriter:
     """Writes calls.parquet: one row per call, in the order in which they ended."""
 
-    def __init__(self, folder: Path) -> None:
-        self._table = TableWriter(folder, "calls", CALLS)
+    def __init__(self, folder: Path, behind: Behind | None = None) -> None:
+        self._table = TableWriter(folder, "calls", CALLS, behind)
 
     def add(self, call: Mapping[str, Any]) -> None:
         """Takes one call, by the names of `schema.CALLS`."""
-        self._table.append(self._table.fitted(call))
+        self._table.append(tuple(map(call.get, CALLS)))
 
-    def flush(self) -> None:
-        """All calls so far can be read."""
-        self._table.flush()
+    def flush(self) -> Future[None]:
+        """When it is done, all calls so far can be read."""
+        return self._table.flush()
 
     def finish(self) -> None:
         """calls.parquet stands whole."""
         self._table.finish()
-
-
-class RowsHash:
-    """SHA-256 over canonical row content in index order: the dataset's columns as stored, `_row_id`, `_seed`."""
-
-    def __init__(self, columns: Iterable[str]) -> None:
-        self._names = (*columns, "_row_id", "_seed")
-        self._hash = hashlib.sha256()
-
-    def update(self, values: Iterable[Any], row_id: str, seed: str) -> None:
-        """Takes one row, its values in column order."""
-        self._hash.update(canonical(dict(zip(self._names, (*values, row_id, seed), strict=True))) + b"\n")
-
-    def hexdigest(self) -> str:
-        """The hash of all rows so far."""
-        return self._hash.hexdigest()
 
 
 def rows_sha256(batches: Iterable[pa.RecordBatch]) -> str:
@@ -199,7 +178,7 @@ def rows_sha256(batches: Iterable[pa.RecordBatch]) -> str:
         names = [name for name in batch.schema.names if name not in LINEAGE]
         found = found or RowsHash(names)
         for row in batch.to_pylist():
-            found.update((row[name] for name in names), row["_row_id"], row["_seed"])
+            found.update(row[name] for name in (*names, "_row_id", "_seed"))
     return (found or RowsHash(())).hexdigest()
 
 
@@ -279,7 +258,7 @@ def _batches(paths: Iterable[Path], skip: int = 0) -> Iterator[pa.RecordBatch]:
                 skip -= file.metadata.num_rows
                 continue
             if not file.metadata.num_rows:
-                yield pa.RecordBatch.from_pylist([], schema=file.schema_arrow)
-            for batch in file.iter_batches(ROW_GROUP):
+                yield empty_batch(file.schema_arrow)
+            for batch in file.iter_batches(ROW_GROUP, use_threads=False):
                 yield batch.slice(skip)
                 skip = max(0, skip - batch.num_rows)

@@ -22,7 +22,7 @@ def written(folder: Path, rows: int) -> RowsWriter:
     writer = RowsWriter(folder, {"text": "str"})
     for index in range(rows):
         writer.add({"text": "t"}, row_id=f"r{index}", index=index, seed="s", lineage={})
-    writer.flush()
+    writer.flush().result()
     return writer
 
 

@@ -105,7 +105,7 @@ def test_a_run_that_was_killed_shows_what_it_kept(outputs: Path, capsys: pytest.
     folder.write_json("plan.json", {"size": 30})
     writer = RowsWriter(folder.path, {"question": "str"})
     writer.add({"question": "?"}, row_id="a", index=0, seed="", lineage={})
-    writer.flush()
+    writer.flush().result()
     assert ["running", "1/30"] == listed(capsys)[1].split()[2:4]
 
 

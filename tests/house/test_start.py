@@ -54,6 +54,17 @@ def test_no_export_brings_its_library(export: str, tmp_path: Path) -> None:
     assert set() == imports(tmp_path, "check", f"export={export}") & READING
 
 
+def test_a_run_loads_no_pandas(tmp_path: Path) -> None:
+    """From its first row to its exports a run imports none, which pyarrow would do for itself where it is installed."""
+    done = subprocess.run([sys.executable, "-c", RUN], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout == "done False\n"
+
+
+RUN = """
+import sys, sdspec
+run = sdspec.run(sdspec.compile(sdspec.load(None, ["provider=fake", "workflow.size=3"])))
+print(run.record()["status"], "pandas" in sys.modules)
+"""
 _NEEDS = {
     "bedrock": ("model=claude_haiku",),
     "openai_compatible": ("provider.base_url=http://127.0.0.1:9/v1", "model.id=m"),

@@ -208,12 +208,13 @@ from sdspec.store.tables import RowsWriter, read_rows
 run = RunFolder.create(Path(sys.argv[1]), "n", "abcd1234", datetime.now())
 writer = RowsWriter(run.path, {"text": "str"})
 writer.add({"text": "kept"}, row_id="00", index=0, seed="s", lineage={})
-writer.flush()
+writer.flush().result()
 resource.setrlimit(resource.RLIMIT_FSIZE, (6000, 6000))
 failures = []
 for work in (
     lambda: run.write_text("report.html", "x" * 10000),
-    lambda: [writer.add({"text": str(n * n)}, row_id="00", index=n, seed="s", lineage={}) for n in range(1, 5000)],
+    lambda: [writer.add({"text": str(n * n)}, row_id="00", index=n, seed="s", lineage={}) for n in range(1, 2000)],
+    lambda: writer.flush().result(),
 ):
     try:
         work()

@@ -69,10 +69,10 @@ def test_readable_while_it_runs(tmp_path: Path) -> None:
     assert (read_rows(tmp_path).num_rows, read_rows(tmp_path).column_names) == (0, [*COLUMNS, *LINEAGE])
     write(tmp_path, range(3), writer)
     assert read_rows(tmp_path).num_rows == 0
-    writer.flush()
+    writer.flush().result()
     assert read_rows(tmp_path)["_index"].to_pylist() == [0, 1, 2]
     write(tmp_path, range(3, SHARD + 10), writer)
-    writer.flush()
+    writer.flush().result()
     assert read_rows(tmp_path)["_index"].to_pylist() == list(range(SHARD + 10))
     assert len(list((tmp_path / "shards" / "rows").iterdir())) == 2
     writer.finish()
@@ -83,7 +83,7 @@ def test_readable_while_it_runs(tmp_path: Path) -> None:
 def test_reading_goes_on_when_shards_are_merged(tmp_path: Path) -> None:
     """A reader amid the shards when the run ends reads on in the merged table, each row once."""
     writer = write(tmp_path, range(2 * SHARD + 5))
-    writer.flush()
+    writer.flush().result()
     batches = read_batches(tmp_path, "rows")
     first = next(batches)
     writer.finish()
@@ -100,7 +100,7 @@ def test_equal_rows_are_equal_bytes(tmp_path: Path) -> None:
     writer = RowsWriter(tmp_path / "b", COLUMNS)
     for start in range(0, count, 700):
         write(tmp_path / "b", range(start, min(count, start + 700)), writer)
-        writer.flush()
+        writer.flush().result()
     assert writer.finish() == first
     assert (tmp_path / "a/rows.parquet").read_bytes() == (tmp_path / "b/rows.parquet").read_bytes()
     metadata = pq.read_metadata(tmp_path / "a/rows.parquet")
@@ -125,7 +125,7 @@ def test_rows_sha256_is_of_the_content(tmp_path: Path) -> None:
 
 def test_a_resumed_run_writes_anew(tmp_path: Path) -> None:
     """A new writer in the same folder begins again, whatever an earlier one left: shards, or a finished table."""
-    write(tmp_path, range(5)).flush()
+    write(tmp_path, range(5)).flush().result()
     write(tmp_path, range(2)).finish()
     assert read_rows(tmp_path)["_index"].to_pylist() == [0, 1]
     write(tmp_path, range(3)).finish()
