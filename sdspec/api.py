@@ -256,13 +256,17 @@ def _run_swept(plan: Plan, observer: Observer, make: Callable[[], RunFolder], *,
 def resume(
     run: Run, observer: Observer | None = None, *, overrides: Sequence[str] = (), retry_errors: bool = False
 ) -> Run:
-    """The run, finished in its own folder; answers come from its journal. One that is done is left as it is.
+    """The run, finished in its own folder; answers come from its journal. Of one that is done, missing files are made.
 
     What it has spent counts on. Overrides may give it another budget (`budget.usd=20`) and nothing else: SpecError.
     """
     plan = plan_of(run, overrides)
     record = run.record()
     if record["status"] == "done":
+        from sdspec.running import write_missing
+
+        if write_missing(plan, run.folder) and observer is not None:
+            observer.warn("the rows were all there; the files made of them, which were missing, are written")
         return run
 
     path = run_journal(run) or journal_path(plan)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sdspec.catalog.card import write_cards
+from sdspec.catalog.card import CARD, write_cards
 from sdspec.catalog.report import write_report
 from sdspec.contracts import Block
 from sdspec.engine.run import CANCELLED, Observer, Summary, run_plan
@@ -17,6 +17,7 @@ from sdspec.exporting import Exported, Watch, export_run
 from sdspec.plan.plan import Plan
 from sdspec.spec.record import run_spec_text
 from sdspec.spec.spec import with_value
+from sdspec.store.exports import read_written
 from sdspec.store.journal import Journal
 from sdspec.store.runfolder import RunFolder
 from sdspec.versions import environment
@@ -31,15 +32,27 @@ async def run_into(
     """The plan, run into the folder that `make` makes once the journal is open."""
     with Journal.open(journal) as opened:
         folder = make()
-        _write_inputs(plan, folder)
-        return folder, await _finished(plan, folder, opened, observer, retry_errors)
+        with folder.claimed():
+            _write_inputs(plan, folder)
+            return folder, await _finished(plan, folder, opened, observer, retry_errors)
 
 
 async def run_on(plan: Plan, folder: RunFolder, journal: Path, observer: Observer, *, retry_errors: bool) -> Summary:
     """The run, finished in its own folder; raises StoreError where another process runs it."""
-    with Journal.open(journal) as opened:
-        folder.claim()
+    with Journal.open(journal) as opened, folder.claimed():
         return await _finished(plan, folder, opened, observer, retry_errors)
+
+
+def write_missing(plan: Plan, folder: RunFolder) -> bool:
+    """Report, exports and card of a run that is done are there; True when some were missing: it was killed before."""
+    with folder.claimed():
+        record, exports = folder.read_run(), folder.path / "export"
+        wanted = {export.name for export in plan.exports} if record["counts"]["kept"] else set()
+        there = {one.name for one in read_written(exports)}
+        if (folder.path / "report.html").is_file() and wanted <= there and (not wanted or (exports / CARD).is_file()):
+            return False
+        _write_files(plan, folder)
+        return True
 
 
 def write_exports(plan: Plan, folder: RunFolder, into: Path | None = None, watch: Watch | None = None) -> Exported:
@@ -61,10 +74,16 @@ async def _finished(plan: Plan, folder: RunFolder, journal: Journal, observer: O
     folder.end(summary.status, _outcome(plan, summary))
     if summary.why == CANCELLED:
         raise asyncio.CancelledError
-    write_report(folder.path, folder.read_run())
-    if summary.tally.kept and plan.exports:
-        write_exports(plan, folder)
+    _write_files(plan, folder)
     return summary
+
+
+def _write_files(plan: Plan, folder: RunFolder) -> None:
+    """What is made of the rows; no model is called."""
+    record = folder.read_run()
+    write_report(folder.path, record)
+    if record["counts"]["kept"] and plan.exports:
+        write_exports(plan, folder)
 
 
 def _failed(folder: RunFolder, found: BaseException) -> None:

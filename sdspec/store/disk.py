@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -21,6 +22,9 @@ _SENTENCES = {
     errno.ENOTDIR: "a part of the path is a file, not a folder",
     errno.ENOENT: "no such file or folder",
 }
+
+_BESIDE = re.compile(r"\..+\.(\d+)\.(?:tmp|old)")
+"""The names of `whole` and `whole_folder`; the number is that of the process."""
 
 
 @contextmanager
@@ -46,6 +50,46 @@ def alone(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(opened)
+
+
+@contextmanager
+def claimed(folder: Path) -> Iterator[bool]:
+    """Whether this block is the only one of its kind for the folder, among all processes; it does not wait for others.
+
+    The lock ends with the process, however that ends. Where the file system has no locks it is always the only one.
+    """
+    import fcntl  # here, since only Unix has it
+
+    with saying("lock", folder):
+        opened = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as refused:
+            yield refused.errno not in (errno.EAGAIN, errno.EACCES)
+        else:
+            yield True
+    finally:
+        os.close(opened)
+
+
+def clear_leftovers(folder: Path) -> None:
+    """What processes that were killed had begun to write in the folder, and below it, is gone."""
+    for path in sorted(folder.rglob(".*")):
+        begun = _BESIDE.fullmatch(path.name)
+        if begun and not _is_there(int(begun[1])):
+            with saying("remove", path), suppress(FileNotFoundError):
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _is_there(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 @contextmanager

@@ -17,11 +17,14 @@ def this_process() -> dict[str, Any]:
     return {"host": socket.gethostname(), "pid": os.getpid(), "started": _started(os.getpid())}
 
 
+def is_elsewhere(process: Mapping[str, Any]) -> bool:
+    """True for a process of another host: whether it is still there cannot be seen from here."""
+    return process.get("host") != socket.gethostname()
+
+
 def is_gone(process: Mapping[str, Any]) -> bool:
     """True when the process has certainly ended; of another host's processes nothing is known."""
-    if process.get("host") != socket.gethostname():
-        return False
-    return _started(int(process["pid"])) != str(process["started"])
+    return not is_elsewhere(process) and _started(int(process["pid"])) != str(process["started"])
 
 
 def _started(pid: int) -> str | None:

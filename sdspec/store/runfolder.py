@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import count, groupby
@@ -17,12 +19,14 @@ from typing import Any, Self
 import orjson
 
 from sdspec.errors import Problem, SpecError, StoreError, did_you_mean
-from sdspec.store.disk import saying, whole, write_whole
-from sdspec.store.process import is_gone, this_process
+from sdspec.store.disk import claimed, clear_leftovers, saying, whole, write_whole
+from sdspec.store.process import is_elsewhere, is_gone, this_process
 
 STATUSES = ("running", "done", "short", "budget", "gate", "failed", "interrupted")
 LARGE_BYTES = 64 * 2**20
 """Input files above this size are not copied: their hash is kept."""
+SILENT_S = 600.0
+"""A run writes run.json every few seconds, but while its tables are merged and exported; clocks differ by minutes."""
 _RUN = "run.json"
 _STAMP = "%Y-%m-%d_%H-%M-%S"
 _STAMP_LENGTH = 19
@@ -65,24 +69,36 @@ class RunFolder:
         return self.path.name
 
     def read_run(self) -> dict[str, Any]:
-        """run.json; a run marked as running whose process is gone reads as interrupted."""
+        """run.json; a run marked as running whose process is gone reads as interrupted.
+
+        One of another host is gone when it has not written run.json for `SILENT_S`.
+        """
         path = self.path / _RUN
         try:
             with saying("read", path):
                 found: dict[str, Any] = orjson.loads(path.read_bytes())
         except orjson.JSONDecodeError as error:
             raise StoreError(f"{path} is damaged: {error}.") from error
-        if found["status"] == "running" and is_gone(found["process"]):
+        if found["status"] == "running" and (is_gone(found["process"]) or self._is_silent(found["process"])):
             found["status"] = "interrupted"
         return found
 
-    def claim(self) -> None:
-        """The run is running in this process; raises StoreError while another one runs it."""
-        found = self.read_run()
-        process = found["process"]
-        if found["status"] == "running" and process != this_process():
-            raise StoreError(f"run {self.id} is still running, as process {process['pid']} on {process['host']}.")
-        self.begin({})
+    def _is_silent(self, process: Mapping[str, Any]) -> bool:
+        return is_elsewhere(process) and time.time() - (self.path / _RUN).stat().st_mtime > SILENT_S
+
+    @contextmanager
+    def claimed(self) -> Iterator[None]:
+        """Inside, this process alone may change the run; raises StoreError with which one else does.
+
+        What killed processes had begun to write is gone.
+        """
+        with claimed(self.path) as alone:
+            found = self.read_run()
+            process = found["process"]
+            if not alone or (found["status"] == "running" and process != this_process()):
+                raise StoreError(f"run {self.id} is still running, as process {process['pid']} on {process['host']}.")
+            clear_leftovers(self.path)
+            yield
 
     def begin(self, fields: Mapping[str, Any]) -> None:
         """run.json holds these fields too, and says that this process runs the run."""

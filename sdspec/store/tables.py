@@ -48,7 +48,7 @@ class TableWriter:
         self._buffer: list[tuple[Any, ...]] = []
         self._full = 0
         with saying("write", self._shards):
-            shutil.rmtree(self._shards, ignore_errors=True)
+            _discard(self._shards)
             self._shards.mkdir(parents=True)
         self._flushed = -1
         self.flush().result()
@@ -94,10 +94,7 @@ class TableWriter:
         with whole(self._path) as path:
             write_parquet(pa.RecordBatchReader.from_batches(self._schema, _batches(_shards(self._shards))), path)
         with saying("remove", self._shards):
-            done = self._shards.with_name(f".{self._shards.name}.done")
-            shutil.rmtree(done, ignore_errors=True)  # left behind by a kill between the next two lines
-            self._shards.rename(done)  # at once, so that no reader meets half of the shards
-            shutil.rmtree(done)
+            _discard(self._shards)
             with suppress(OSError):  # other tables have theirs still there
                 self._shards.parent.rmdir()
 
@@ -245,6 +242,15 @@ def write_parquet(batches: pa.RecordBatchReader, path: Path) -> None:
             count += batch.num_rows - start
         if count:
             writer.write_table(pa.Table.from_batches(waiting), ROW_GROUP)
+
+
+def _discard(shards: Path) -> None:
+    """They are gone, at once, so that no reader meets half of them."""
+    done = shards.with_name(f".{shards.name}.done")
+    shutil.rmtree(done, ignore_errors=True)  # left behind by a kill between the next two lines
+    with suppress(FileNotFoundError):
+        shards.rename(done)
+    shutil.rmtree(done, ignore_errors=True)
 
 
 def _shards(folder: Path) -> list[Path]:

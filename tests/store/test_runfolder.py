@@ -1,8 +1,10 @@
 """Run folders: made once, found again, and honest about a process that is gone."""
 
 import hashlib
+import os
 import subprocess
 import sys
+import time
 from datetime import datetime
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import orjson
 import pytest
 
 from sdspec.errors import SpecError, StoreError
-from sdspec.store.runfolder import LARGE_BYTES, RunFolder, find_run, list_runs
+from sdspec.store.runfolder import LARGE_BYTES, SILENT_S, RunFolder, find_run, list_runs
 
 NOW = datetime(2026, 3, 4, 5, 6, 7)
 RUNNER = """
@@ -79,23 +81,57 @@ def test_process_gone_reads_as_interrupted(tmp_path: Path) -> None:
     with process:
         run = RunFolder.open(Path(process.stdout.readline().strip()))
         assert run.read_run()["status"] == "running"
-        with pytest.raises(StoreError, match=f"still running, as process {process.pid} on "):
-            run.claim()
+        with pytest.raises(StoreError, match=f"still running, as process {process.pid} on "), run.claimed():
+            pass
         process.kill()
     assert run.read_run()["status"] == "interrupted"
-    run.claim()
+    with run.claimed():
+        run.begin({})
     assert run.read_run()["status"] == "running"
 
 
+def test_claimed_by_one_at_a_time(tmp_path: Path) -> None:
+    """Of two that would go on with a run at once one does, whatever run.json says, and the other is told."""
+    run = create(tmp_path)
+    run.end("interrupted", {})
+    with run.claimed(), pytest.raises(StoreError, match=f"still running, as process {os.getpid()} on "), run.claimed():
+        pass
+    with run.claimed():
+        pass
+
+
+def test_what_a_kill_left_behind_is_gone(tmp_path: Path) -> None:
+    """Begun files of processes that are gone are removed by who goes on with the run; those of others are not."""
+    run = create(tmp_path)
+    with subprocess.Popen([sys.executable, "-c", ""]) as gone:
+        pass
+    (run.path / "export").mkdir()
+    theirs = [f".rows.parquet.{gone.pid}.tmp", f"export/.train.jsonl.{gone.pid}.tmp"]
+    ours = [f"export/.train.jsonl.{os.getpid()}.tmp", ".hydra"]
+    for name in (*theirs, *ours):
+        (run.path / name).touch()
+    (run.path / f"export/.train.{gone.pid}.old").mkdir()
+    with run.claimed():
+        pass
+    assert sorted(["export", "run.json", *ours]) == sorted(str(p.relative_to(run.path)) for p in run.path.rglob("*"))
+
+
 @pytest.mark.parametrize(
-    ("process", "status"),
-    [({"started": "earlier"}, "interrupted"), ({"host": "elsewhere", "started": "earlier"}, "running")],
+    ("process", "silent_s", "status"),
+    [
+        ({"started": "earlier"}, 0.0, "interrupted"),
+        ({"host": "elsewhere", "started": "earlier"}, SILENT_S / 2, "running"),
+        ({"host": "elsewhere", "started": "earlier"}, SILENT_S * 2, "interrupted"),
+        ({}, SILENT_S * 2, "running"),
+    ],
 )
-def test_number_used_again(tmp_path: Path, process: dict[str, str], status: str) -> None:
-    """Another process with the same number is not the run's; of another host's processes nothing is concluded."""
+def test_number_used_again(tmp_path: Path, process: dict[str, str], silent_s: float, status: str) -> None:
+    """Another process with the same number is not the run's; one of another host is there while it is heard of."""
     run = create(tmp_path)
     record = run.read_run()
     run.write_json("run.json", {**record, "process": {**record["process"], **process}})
+    written = time.time() - silent_s
+    os.utime(run.path / "run.json", (written, written))
     assert run.read_run()["status"] == status
 
 
