@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from functools import cache
-from importlib.metadata import EntryPoint, EntryPoints, entry_points
+from importlib.metadata import EntryPoint, EntryPoints, distributions
 
 from sdspec.contracts import Block, Check, Dedup, Parser, Part, Provider
 from sdspec.dataset import Exporter, Packer
@@ -33,7 +33,7 @@ def _outside(shelf: str) -> dict[str, EntryPoint]:
 @cache
 def _installed() -> EntryPoints:
     """All entry points there are: finding them opens a file of each installed package, whatever is looked for."""
-    return entry_points()
+    return EntryPoints(point for one in distributions() for point in one.entry_points)
 
 
 @cache
