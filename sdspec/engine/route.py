@@ -1,4 +1,4 @@
-"""How requests reach an address: directly, or by the proxy that the environment names (as aiohttp reads it)."""
+"""How requests reach an address: directly, or by the proxy that the environment names."""
 
 from __future__ import annotations
 
@@ -30,6 +30,15 @@ class Route:
         if self.proxy:
             return f" by the proxy {self.proxy} of {self.variable}"
         return f" without the proxy of {self.variable} ({self.bypass})" if self.variable else ""
+
+
+def proxy_of(url: str) -> str | None:
+    """The URL of the proxy by which this one is reached, its user and password in it; None: directly."""
+    parts = urlsplit(url)
+    proxy = getproxies().get(parts.scheme)
+    if not proxy or is_here(url) or proxy_bypass(parts.hostname or ""):
+        return None
+    return proxy if "//" in proxy else f"http://{proxy}"
 
 
 def route_to(url: str) -> Route:

@@ -6,13 +6,14 @@ import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache
 from socket import gaierror
 from ssl import SSLCertVerificationError, SSLContext, SSLError
 from urllib.parse import urlsplit
 
 from sdspec.calls import HttpRequest, HttpResponse
 from sdspec.contracts import Transport
-from sdspec.engine.route import route_to
+from sdspec.engine.route import proxy_of, route_to
 from sdspec.errors import RunFatal
 
 UNKNOWN_ISSUER = frozenset({18, 19, 20, 21})
@@ -23,14 +24,17 @@ UNKNOWN_ISSUER = frozenset({18, 19, 20, 21})
 async def http_transport(tls: SSLContext | None = None, proxies: bool = True) -> AsyncIterator[Transport]:
     """A transport over one shared session; connections are kept open, as many as there are calls in flight.
 
-    `proxies`: HTTP_PROXY, HTTPS_PROXY and NO_PROXY are obeyed.
+    `proxies`: HTTP_PROXY, HTTPS_PROXY and NO_PROXY are obeyed, as they are when an address is first called. aiohttp's
+    own way (`trust_env`) reads them, and ~/.netrc, in two other threads for each request: twice the time of all else,
+    and what a .netrc says of a host stands against the key of the spec.
     """
     import aiohttp  # 0.2 s to import, and provider `fake` never needs it
 
     connector = aiohttp.TCPConnector(limit=0, ttl_dns_cache=300, ssl=tls or True)
     async with aiohttp.ClientSession(
-        connector=connector, auto_decompress=True, trust_env=proxies, cookie_jar=aiohttp.DummyCookieJar()
+        connector=connector, auto_decompress=True, trust_env=False, cookie_jar=aiohttp.DummyCookieJar()
     ) as session:
+        proxy_to = cache(proxy_of)
 
         async def send(request: HttpRequest, timeout_s: float) -> HttpResponse:
             try:
@@ -43,6 +47,7 @@ async def http_transport(tls: SSLContext | None = None, proxies: bool = True) ->
                         headers=request.headers,
                         timeout=None,
                         allow_redirects=False,
+                        proxy=proxy_to(request.url) if proxies else None,
                     ) as response,
                 ):
                     body = await response.read()

@@ -58,6 +58,36 @@ def test_a_proxy_of_the_environment_is_used(
     assert proxy[1] == ["http://models.invalid/v1/chat/completions"] * 5
 
 
+def test_a_netrc_does_not_stand_against_the_key(
+    tmp_path: Path, proxy: tuple[str, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The spec says which key is sent; what curl would take for the host is nobody's business."""
+    (tmp_path / "netrc").write_text("default login someone password else\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    monkeypatch.setenv("HTTP_PROXY", proxy[0])
+    monkeypatch.setenv("THE_KEY", "sk-1")
+    spec = write_spec(tmp_path, {**ENDPOINT, "workflow": {"size": 5}})
+    run = run_spec(spec, "provider.base_url=http://models.invalid/v1", "provider.api_key_env=THE_KEY")
+    assert counts(run)["kept"] == 5
+
+
+async def test_a_proxy_is_told_who_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The user and the password of the proxy's address are sent to it, and a bare address is one of HTTP."""
+    seen: list[str | None] = []
+
+    async def handle(request: Request) -> Reply:
+        seen.append(request.headers.get("proxy-authorization"))
+        return Reply()
+
+    async with serving(handle) as url, http_transport() as send:
+        host = url.partition("//")[2]
+        for number, proxy in enumerate((f"http://me:secret@{host}", host)):
+            monkeypatch.setenv("HTTP_PROXY", proxy)
+            asked = HttpRequest(f"http://models.invalid/v{number}", {}, b"{}")
+            assert 200 == (await send(asked, 5.0)).status
+    assert ["Basic bWU6c2VjcmV0", None] == seen
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 def test_this_machine_is_never_reached_by_a_proxy(host: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The embedded model and servers on loopback work with the company's proxy set."""
