@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from functools import cache
-from importlib.metadata import EntryPoint, EntryPoints, distributions
+from importlib.metadata import EntryPoint, entry_points
 
 from sdspec.contracts import Block, Check, Dedup, Parser, Part, Provider
 from sdspec.dataset import Exporter, Packer
@@ -26,14 +26,10 @@ SHELVES: dict[str, type[Part]] = {
 
 
 @cache
-def _outside(shelf: str) -> dict[str, EntryPoint]:
-    return {point.name: point for point in _installed().select(group=f"sdspec.{shelf}")}
-
-
-@cache
-def _installed() -> EntryPoints:
-    """All entry points there are: finding them opens a file of each installed package, whatever is looked for."""
-    return EntryPoints(point for one in distributions() for point in one.entry_points)
+def _outside() -> dict[str, dict[str, EntryPoint]]:
+    """Shelf -> kind -> entry point, found at once: looking opens a file of each installed package."""
+    every = entry_points()
+    return {shelf: {point.name: point for point in every.select(group=f"sdspec.{shelf}")} for shelf in SHELVES}
 
 
 @cache
@@ -41,15 +37,15 @@ def kinds(shelf: str) -> tuple[str, ...]:
     """The kinds on a shelf, sorted; nothing on it is imported."""
     package = importlib.import_module(f"sdspec.{shelf}")
     own = (module.name for module in pkgutil.iter_modules(package.__path__))
-    return tuple(sorted({*own, *_outside(shelf)}))
+    return tuple(sorted({*own, *_outside()[shelf]}))
 
 
 @cache
 def find(shelf: str, kind: str) -> type[Part]:
     """The class of a part; raises KeyError for a kind that is not on the shelf."""
     contract = SHELVES[shelf]
-    if kind in _outside(shelf):
-        outside: type[Part] = _outside(shelf)[kind].load()
+    if kind in _outside()[shelf]:
+        outside: type[Part] = _outside()[shelf][kind].load()
         return outside
     if kind not in kinds(shelf):
         raise KeyError(kind)

@@ -42,25 +42,14 @@ of the time of `plan`. A run has thresholds of its own while it goes on."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs one command and returns its exit code; whoever reads its output may stop at any time.
-
-    Without words given it is the command of this process, which ends with it: what is left then is not collected.
-    """
-    if argv is not None:
-        return _guarded(argv)
-    gc.set_threshold(*THRESHOLDS)
-    try:
-        return _guarded(sys.argv[1:])
-    finally:
-        gc.freeze()  # at its end Python would look through all there is once more, to free what goes anyway
-
-
-def _guarded(words: Sequence[str]) -> int:
+    """Runs one command and returns its exit code; whoever reads its output may stop at any time."""
+    if argv is None:  # the command of this process
+        gc.set_threshold(*THRESHOLDS)
     _open_streams()
     code = 0
     try:
         try:
-            code = _main(list(words))
+            code = _main(list(sys.argv[1:] if argv is None else argv))
         finally:
             sys.stdout.flush()
     except BrokenPipeError:
