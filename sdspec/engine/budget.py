@@ -15,7 +15,7 @@ import asyncio
 import heapq
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -32,6 +32,10 @@ FRAMING_TOKENS = 600
 """What a chat template and a forced tool add to a prompt at most; Claude's tools add about 500."""
 UNLIMITED_TOKENS = 4096
 """Taken for the longest answer where max_tokens is not set."""
+
+
+_UNLIMITED: AbstractAsyncContextManager[None] = nullcontext()
+"""The share of a call where there is no budget."""
 
 
 class Spent(Protocol):
@@ -116,17 +120,19 @@ class Budget:
         """Seconds that the run has taken, its earlier sessions included."""
         return self._spent.earlier_s + self.session_s
 
-    @asynccontextmanager
-    async def share(
+    def share(
         self, needs: Callable[[], Needs], priority: tuple[int, int], wanted: Callable[[], bool]
-    ) -> AsyncIterator[None]:
+    ) -> AbstractAsyncContextManager[None]:
         """A call's share, held while it may be sent; earlier rows get theirs first. Raises Closed where none is left.
 
         What was bought is counted by the time that the share is given back, so that nothing is missing in between.
         """
-        if not self._is_limited:
-            yield
-            return
+        return self._share(needs, priority, wanted) if self._is_limited else _UNLIMITED
+
+    @asynccontextmanager
+    async def _share(
+        self, needs: Callable[[], Needs], priority: tuple[int, int], wanted: Callable[[], bool]
+    ) -> AsyncIterator[None]:
         waiting = _Waiting(needs, wanted, asyncio.get_running_loop().create_future())
         self._tickets += 1
         heapq.heappush(self._waiting, (priority, self._tickets, waiting))

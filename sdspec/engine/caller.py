@@ -68,6 +68,34 @@ class Turn:
     """The step that asks; what its answers take in tokens is learned by it."""
 
 
+class _Purchase:
+    """A call that is being bought, and the rows that wait for it: each may leave without harm to it or to others."""
+
+    __slots__ = ("_waiting", "task")
+
+    def __init__(self) -> None:
+        self.task: asyncio.Task[None] | None = None
+        self._waiting: list[asyncio.Future[Bought]] = []
+
+    def ended(self) -> asyncio.Future[Bought]:
+        """What was bought, or why not, once that is known."""
+        future: asyncio.Future[Bought] = asyncio.get_running_loop().create_future()
+        self._waiting.append(future)
+        return future
+
+    def tell(self, bought: Bought | None, failed: Exception | None) -> None:
+        """Those that still wait go on; where neither is there, the call was given up."""
+        for future in self._waiting:
+            if future.done():
+                continue
+            if bought is not None:
+                future.set_result(bought)
+            elif failed is not None:
+                future.set_exception(failed)
+            else:
+                future.cancel()
+
+
 Paid = Callable[[Bought], None]
 """Called once with what this very ask has bought, also when the row no longer waits for it."""
 
@@ -91,7 +119,7 @@ class Caller:
         self._warming: asyncio.Task[None] | None = None
         self._purse = purse
         self._asking: Counter[bytes] = Counter()
-        self._buying: dict[bytes, asyncio.Task[Bought]] = {}
+        self._buying: dict[bytes, _Purchase] = {}
         self._fresh: set[bytes] = set()
         """Bought while other rows that ask the same had looked into the journal already."""
         self._refused: set[bytes] = set()
@@ -129,16 +157,16 @@ class Caller:
             return replace(held, shared=True)
         while (shared := self._buying.get(key)) is not None:
             try:
-                return Bought((await asyncio.shield(shared)).record, from_journal=True, shared=True)
+                return Bought((await shared.ended()).record, from_journal=True, shared=True)
             except Closed:  # the row that bought is no longer wanted; this one may be
                 if not turn.wanted():
                     raise
             except Transient as failure:
                 raise SharedFailure(failure.code, failure.message, status=failure.status) from failure
-        task = asyncio.create_task(self._buy(ask, turn, paid))
-        self._buying[key] = task
-        task.add_done_callback(lambda done: self._bought(key, done))
-        return await asyncio.shield(task)
+        purchase = self._buying[key] = _Purchase()
+        purchase.task = asyncio.create_task(self._purchase(purchase, ask, turn, paid))
+        purchase.task.add_done_callback(lambda _: self._over(key, purchase, None, None))
+        return await purchase.ended()
 
     async def _held(self, key: bytes) -> Bought | None:
         if key in self._unproven:
@@ -151,9 +179,10 @@ class Caller:
 
     async def settle(self, grace_s: float) -> int:
         """Waits for the purchases in flight, at most that long; the number that were given up."""
-        if not self._buying:
+        tasks = [purchase.task for purchase in self._buying.values() if purchase.task is not None]
+        if not tasks:
             return 0
-        _, late = await asyncio.wait(self._buying.values(), timeout=grace_s)
+        _, late = await asyncio.wait(tasks, timeout=grace_s)
         for task in late:
             task.cancel()
         return len(late)
@@ -165,15 +194,28 @@ class Caller:
 
     def give_up(self) -> None:
         """The purchases in flight are dropped, paid for or not."""
-        for task in self._buying.values():
-            task.cancel()
+        for purchase in self._buying.values():
+            if purchase.task is not None:
+                purchase.task.cancel()
 
-    def _bought(self, key: bytes, done: asyncio.Task[Bought]) -> None:
+    async def _purchase(self, purchase: _Purchase, ask: Ask, turn: Turn, paid: Paid) -> None:
+        """The rows that wait have what was bought, or what failed; without any, a failure is not worth a word."""
+        bought: Bought | None = None
+        failed: Exception | None = None
+        try:
+            bought = await self._buy(ask, turn, paid)
+        except Exception as found:  # noqa: BLE001  # it is raised in the rows that wait
+            failed = found
+        finally:  # here, and not when the task has ended: the rows go on one turn of the event loop sooner
+            self._over(ask.key, purchase, bought, failed)
+
+    def _over(self, key: bytes, purchase: _Purchase, bought: Bought | None, failed: Exception | None) -> None:
+        if self._buying.get(key) is not purchase:  # told already: only a task that was cancelled unstarted is not
+            return
         del self._buying[key]
         if key in self._asking:
             self._fresh.add(key)
-        if not done.cancelled():
-            done.exception()  # the rows that wait for it see it; without any, it is not worth a warning
+        purchase.tell(bought, failed)
 
     async def _buy(self, ask: Ask, turn: Turn, paid: Paid) -> Bought:
         """What was bought, counted before its share of the budget is free again."""
@@ -266,10 +308,9 @@ class Caller:
 
     def _record(self, ask: Ask, said: Answer | RowFatal, latency_s: float) -> CallRecord:
         if isinstance(said, Answer):
-            record = CallRecord(ask.model.id, time.time(), latency_s, answer=said)
-        else:
-            refusal = Refusal(said.code, said.message, said.status, said.tokens)
-            record = CallRecord(ask.model.id, time.time(), latency_s, error=refusal)
+            return CallRecord(ask.model.id, time.time(), latency_s, answer=said, cost_usd=self._purse.usd(said))
+        refusal = Refusal(said.code, said.message, said.status, said.tokens)
+        record = CallRecord(ask.model.id, time.time(), latency_s, error=refusal)
         return record if record.charged is None else replace(record, cost_usd=self._purse.usd(record.charged))
 
     async def _keep(self, ask: Ask, record: CallRecord) -> CallRecord:

@@ -13,8 +13,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 from asyncio_throttle import Throttler  # type: ignore[attr-defined]  # its __init__ has no __all__
 
@@ -44,6 +42,23 @@ SLICE_S = 10.0
 
 class Closed(Exception):
     """The run is ending: this call was not sent."""
+
+
+class Place:
+    """A place in flight for as long as the block is entered."""
+
+    __slots__ = ("_again", "_controller", "_waiter")
+
+    def __init__(self, controller: Controller, waiter: Waiter, again: bool) -> None:
+        self._controller = controller
+        self._waiter = waiter
+        self._again = again
+
+    async def __aenter__(self) -> Slot:
+        return await self._controller.enter(self._waiter, self._again)
+
+    async def __aexit__(self, kind: type[BaseException] | None, _error: object, _trace: object) -> None:
+        self._controller.leave(self._waiter, unsent=kind is not None and issubclass(kind, Closed))
 
 
 class Controller:
@@ -88,14 +103,16 @@ class Controller:
         self.successes = 0
         """Answers received."""
 
-    @asynccontextmanager
-    async def slot(self, priority: tuple[int, int], load: Load, *, again: bool = False) -> AsyncIterator[Slot]:
-        """A place in flight, rows in order first; raises Closed when the run ends before there is one.
+    def slot(self, priority: tuple[int, int], load: Load, *, again: bool = False) -> Place:
+        """A place in flight, rows in order first; entering raises Closed when the run ends before there is one.
 
         `again`: the call was turned away, or failed, before.
         """
         self._tickets += 1
-        waiter = Waiter(priority, self._tickets, load, self._loop.create_future())
+        return Place(self, Waiter(priority, self._tickets, load, self._loop.create_future()), again)
+
+    async def enter(self, waiter: Waiter, again: bool) -> Slot:
+        """The slot that the call waits for."""
         self._waiting.add(waiter, again=again)
         self._grant()
         try:
@@ -105,17 +122,20 @@ class Controller:
                 waiter.granted.result().give_back()
                 self._release(waiter.granted.result())
             raise
-        try:
-            if self._closed:
-                raise Closed
-            self._sent[waiter.ticket] = self._loop.time()
-            yield slot
-        except Closed:
+        if self._closed:
             slot.give_back()
-            raise
-        finally:
-            self._sent.pop(waiter.ticket, None)
             self._release(slot)
+            raise Closed
+        self._sent[waiter.ticket] = self._loop.time()
+        return slot
+
+    def leave(self, waiter: Waiter, *, unsent: bool) -> None:
+        """The slot is free again; `unsent` where its call did not go out."""
+        slot = waiter.granted.result()
+        if unsent:
+            slot.give_back()
+        self._sent.pop(waiter.ticket, None)
+        self._release(slot)
 
     def close(self) -> None:
         """No further call goes out; those in flight stay."""

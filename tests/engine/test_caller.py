@@ -88,3 +88,30 @@ async def test_a_refusal_is_asked_again_once_in_a_run(tmp_path: Path) -> None:
         again = [await caller.ask(ASK, turn(one), [].append) for one in range(3)]
     assert sum(requests_in(tmp_path / "log").values()) == 2
     assert [one.from_journal for one in again] == [False, True, True]
+
+
+async def test_a_call_that_is_given_up_before_it_begins_leaves_nobody_waiting(tmp_path: Path) -> None:
+    """A run that is stopped at once ends, whatever the moment; the row that asked is stopped too."""
+    async with calling(tmp_path) as caller:
+
+        async def may_buy() -> None:
+            asyncio.get_running_loop().call_soon(caller.give_up)  # after the call is made up, before its first step
+
+        asking = asyncio.create_task(caller.ask(ASK, Turn((0, 0), may_buy, lambda: True), [].append))
+        async with asyncio.timeout(5.0):
+            await asyncio.wait([asking])
+        assert asking.cancelled()
+        assert await caller.settle(5.0) == 0
+
+
+async def test_a_row_that_leaves_takes_nothing_from_the_others(tmp_path: Path) -> None:
+    """Of the rows that wait for one answer the first is stopped: the call goes on, and the others have the answer."""
+    async with calling(tmp_path, latency_s=0.05) as caller:
+        first, *others = [asyncio.create_task(caller.ask(ASK, turn(one), [].append)) for one in range(3)]
+        while not caller.controller.out:
+            await asyncio.sleep(0)
+        first.cancel()
+        found = [await one for one in others]
+        assert first.cancelled()
+    assert sum(requests_in(tmp_path / "log").values()) == 1
+    assert [True, True] == [one.shared and one.record.answer is not None for one in found]
