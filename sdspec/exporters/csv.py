@@ -70,6 +70,9 @@ def _nested(field: pa.Field) -> bool:
 def _flat(column: pa.Array) -> pa.Array:
     import pyarrow as pa
 
+    from sdspec.store.arrays import arrow_array
+
     if not pa.types.is_nested(column.type):
         return column
-    return pa.array([None if value is None else orjson.dumps(value).decode() for value in column.to_pylist()])
+    texts = [None if value is None else orjson.dumps(value).decode() for value in column.to_pylist()]
+    return arrow_array(texts, pa.string())

@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from sdspec.errors import StoreError
+from sdspec.store.arrays import arrow_array, inferred_type
 from sdspec.store.jsontext import json_text
 from sdspec.store.schema import arrow_field, holds_json, python_rows
 from sdspec.store.tables import read_batches
@@ -83,10 +84,11 @@ def _field(name: str, examples: list[dict[str, Any]], rows: list[dict[str, Any]]
     if name in rows[0] and all(one[name] == row[name] for one, row in zip(examples, rows, strict=True)):
         return known.field(name)
     try:
-        found = pa.array([one[name] for one in examples])
+        values = [one[name] for one in examples]
+        found = arrow_array(values, inferred_type(values)).type
     except (pa.ArrowException, TypeError):
         return arrow_field(name, "json")
-    return pa.field(name, pa.string() if pa.types.is_null(found.type) else found.type)
+    return pa.field(name, pa.string() if pa.types.is_null(found) else found)
 
 
 def _batch(examples: list[dict[str, Any]], schema: pa.Schema) -> pa.RecordBatch:
@@ -96,7 +98,7 @@ def _batch(examples: list[dict[str, Any]], schema: pa.Schema) -> pa.RecordBatch:
         if holds_json(field):
             values = [None if value is None else json_text(value) for value in values]
         try:
-            arrays.append(pa.array(values, field.type))
+            arrays.append(arrow_array(values, field.type))
         except (pa.ArrowException, TypeError) as error:
             raise StoreError(
                 f"the examples' column {field.name!r} is {field.type} at first, and later not: {error}."

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sdspec.store.arrays import arrow_array, empty_batch
+from sdspec.store.arrays import arrow_array, empty_batch, inferred_type
 from sdspec.store.schema import arrow_schema, arrow_type, fit, fit_column
 
 VALUES = {
@@ -34,6 +34,29 @@ def test_an_array_is_pyarrows_own(column: tuple[str, list[Any]]) -> None:
     array = arrow_array(values, arrow_type(kind))
     array.validate(full=True)
     assert array.equals(pa.array(values, arrow_type(kind)))
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 9) | st.floats(0, 1) | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("abcd", min_size=1, max_size=1), inner),
+    max_leaves=6,
+)
+
+
+@given(st.lists(JSON, max_size=4) | st.lists(st.fixed_dictionaries({"b": JSON, "a": st.text()}), max_size=4))
+def test_types_are_found_as_pyarrow_finds_them(values: list[Any]) -> None:
+    """Of values with a type in common it and the array are those of `pa.array`; of others it finds none either."""
+    try:
+        expected = pa.array(values)
+    except (pa.ArrowException, TypeError):
+        expected = None
+    if expected is None:
+        with pytest.raises((pa.ArrowException, TypeError)):
+            arrow_array(values, inferred_type(values))
+        return
+    array = arrow_array(values, inferred_type(values))
+    array.validate(full=True)
+    assert array.equals(expected)
 
 
 ODD = st.one_of(st.characters(categories=["Cs"]), st.integers(2**63), st.floats(), st.binary(), st.just([None, "a"]))
