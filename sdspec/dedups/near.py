@@ -22,12 +22,13 @@ nearly each pair of them is compared, at a microsecond each: name the columns th
 from __future__ import annotations
 
 import math
+import re
 import sys
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from functools import partial
 from importlib.metadata import version
 from typing import Any, Literal
-from zlib import crc32
 
 from pydantic import Field
 
@@ -87,6 +88,7 @@ class NearIndex(DedupIndex):
         self._band_rows = band_rows(near.threshold, near.num_perm)
         self._least = math.ceil(round(near.threshold * near.num_perm, 6))  # 0.55 * 800 is 440.00000000000006
         self._lanes = Lanes(near.num_perm)
+        self._cut = partial(_chars if near.unit == "chars" else _words, ngram=near.ngram)
         self._segments: list[_Segment] = []
         self._ids = bytearray()
 
@@ -95,7 +97,7 @@ class NearIndex(DedupIndex):
         sign = self._signature(values)
         width = 2 * self._band_rows
         bands = [sign[start : start + width] for start in range(0, len(sign), width)]
-        keys = [crc32(band) for band in bands]
+        keys = [hash(band) for band in bands]
         equal, number = self._nearest(sign, bands, keys)
         if equal < self._least:
             self._take_in(sign, keys, row)
@@ -109,7 +111,7 @@ class NearIndex(DedupIndex):
         """How many numbers are equal in the most similar row, and its number; 0 where none is comparable."""
         best = (0, 0)
         for segment in self._segments:
-            for place in sorted(set(segment.candidates(bands, keys))):
+            for place in sorted(segment.candidates(bands, keys)):
                 equal = self._lanes.equal(sign, segment.sign(place))
                 if equal > best[0]:
                     best = equal, segment.first + place
@@ -128,18 +130,21 @@ class NearIndex(DedupIndex):
 
         sketch = RMinHash(self._near.num_perm, self._near.seed)
         sketch.update(self._shingles(values))
-        numbers = array("H", [number & 0xFFFF for number in sketch.digest()])
+        numbers = array("I", sketch.digest())
         if sys.byteorder == "big":
             numbers.byteswap()
-        return numbers.tobytes()
+        return memoryview(numbers).cast("B").cast("H")[::2].tobytes()
 
-    def _shingles(self, values: Mapping[str, Any]) -> set[str]:
-        """Of all columns; those of different columns differ by a mark in front."""
-        found: set[str] = set()
+    def _shingles(self, values: Mapping[str, Any]) -> list[str]:
+        """Of all columns, in any order and maybe several times; those of different columns differ by a mark in front.
+
+        The smallest number is the same of a set as of a list, which takes half the time.
+        """
+        found: list[str] = []
         for position, name in enumerate(self._near.columns):
             value = normalized(values.get(name), self._near.normalize)
-            shingles = _shingles_of(valid_text(text_of(value)), self._near.unit, self._near.ngram)
-            found |= {f"{position}\0{shingle}" for shingle in shingles} if position else shingles
+            shingles = self._cut(valid_text(text_of(value)))
+            found += [f"{position}\0{shingle}" for shingle in shingles] if position else shingles
         return found
 
 
@@ -162,18 +167,18 @@ class _Segment:
         """The signature of the row at this place."""
         return bytes(self._signs[place * self._sign_bytes : (place + 1) * self._sign_bytes])
 
-    def candidates(self, bands: list[bytes], keys: list[int]) -> Iterator[int]:
-        """Places of the rows that agree in a whole band; one place may come several times."""
+    def candidates(self, bands: list[bytes], keys: list[int]) -> set[int]:
+        """Places of the rows that agree in a whole band."""
+        found = set()
         start = 0
         for band, key, heads, before in zip(bands, keys, self._heads, self._before, strict=True):
             place = heads[key % self.rows]
             while place:
-                place -= 1
-                at = place * self._sign_bytes + start
-                if self._signs[at : at + self._band_bytes] == band:
-                    yield place
-                place = before[place]
+                if self._signs.startswith(band, (place - 1) * self._sign_bytes + start):
+                    found.add(place - 1)
+                place = before[place - 1]
             start += self._band_bytes
+        return found
 
     def add(self, sign: bytes, keys: list[int]) -> None:
         """The signature is at the next place."""
@@ -206,8 +211,11 @@ def band_rows(threshold: float, num_perm: int) -> int:
     return 1
 
 
-def _shingles_of(text: str, unit: str, ngram: int) -> set[str]:
-    if unit == "chars":
-        return {text[at : at + ngram] for at in range(max(1, len(text) - ngram + 1))}
+def _chars(text: str, ngram: int) -> list[str]:
+    run = re.compile(f".{{{ngram}}}", re.DOTALL)
+    return [shingle for start in range(ngram) for shingle in run.findall(text, start)] or [text]
+
+
+def _words(text: str, ngram: int) -> list[str]:
     words = text.split()
-    return {" ".join(words[at : at + ngram]) for at in range(max(1, len(words) - ngram + 1))}
+    return [" ".join(words[at : at + ngram]) for at in range(max(1, len(words) - ngram + 1))]

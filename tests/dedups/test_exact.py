@@ -64,6 +64,16 @@ def test_never_fails_and_always_finds_itself(values: list[Any]) -> None:
     assert all(index.seen({"v": value}, row_id("again", 0)) is not None for value in values)
 
 
+@given(st.lists(st.integers(0, 40), max_size=120))
+def test_however_many_rows(numbers: list[int]) -> None:
+    """Beyond its first table an index goes on in further ones: each repeat is found, and names the first row."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("sdspec.dedups.exact.FIRST_ROWS", 3)
+        found = repeats(Exact(columns=("v",)), [{"v": number} for number in numbers])
+    firsts = [numbers.index(number) for number in numbers]
+    assert found == [None if first == place else first for place, first in enumerate(firsts)]
+
+
 def test_surrogates() -> None:
     """Text that is no Unicode can be compared too."""
     assert repeats(Exact(columns=("v",)), [{"v": "\ud800"}, {"v": "\ud800 "}]) == [None, 0]
