@@ -12,10 +12,10 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from sdspec.calls import Answer, Ask
 from sdspec.contracts import Provider
@@ -29,8 +29,7 @@ from sdspec.store.journal import Journal
 from sdspec.store.records import CallRecord, Refusal
 
 
-@dataclass(frozen=True, slots=True)
-class Bought:
+class Bought(NamedTuple):
     """An answer or a refusal, and what it took."""
 
     record: CallRecord
@@ -54,8 +53,7 @@ class CallSettings:
     """Ask again where the journal holds a refusal."""
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
+class Turn(NamedTuple):
     """What a row says of itself when it asks."""
 
     priority: tuple[int, int]
@@ -66,6 +64,10 @@ class Turn:
     """False when the row has become needless, and nothing shall be sent for it."""
     step: str = ""
     """The step that asks; what its answers take in tokens is learned by it."""
+
+    def at(self, step: str) -> Turn:
+        """The same for an ask of that step."""
+        return Turn(self.priority, self.missed, self.wanted, step)
 
 
 class _Purchase:
@@ -118,7 +120,8 @@ class Caller:
         self._settings = settings
         self._warming: asyncio.Task[None] | None = None
         self._purse = purse
-        self._asking: Counter[bytes] = Counter()
+        self._asking: dict[bytes, int] = {}
+        """Key -> rows that ask for it just now."""
         self._buying: dict[bytes, _Purchase] = {}
         self._fresh: set[bytes] = set()
         """Bought while other rows that ask the same had looked into the journal already."""
@@ -136,25 +139,25 @@ class Caller:
         call), RunFatal, StoreError, and `Closed` when nothing was sent because the run ends, its budget is reached, or
         the row is no longer wanted.
         """
-        self._asking[ask.key] += 1
+        key, asking = ask.key, self._asking
+        asking[key] = asking.get(key, 0) + 1
         try:
-            bought = await self._ask(ask, turn, paid)
+            bought = await self._held(key) or await self._ask(ask, turn, paid)
             if bought.from_journal and bought.record.answer is not None:
                 self._purse.teach(turn.step, ask, bought.record.answer)
             return bought
         finally:
-            self._asking[ask.key] -= 1
-            if not self._asking[ask.key]:
-                del self._asking[ask.key]
-                self._fresh.discard(ask.key)
+            asking[key] -= 1
+            if not asking[key]:
+                del asking[key]
+                self._fresh.discard(key)
 
     async def _ask(self, ask: Ask, turn: Turn, paid: Paid) -> Bought:
+        """What the journal did not hold: bought by this row, or by another one that asks the same."""
         key = ask.key
-        if held := await self._held(key):
-            return held
         await turn.missed()
         if key in self._fresh and (held := await self._held(key)):
-            return replace(held, shared=True)
+            return held._replace(shared=True)
         while (shared := self._buying.get(key)) is not None:
             try:
                 return Bought((await shared.ended()).record, from_journal=True, shared=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
 
 from sdspec.calls import Answer, Ask
 from sdspec.contracts import Block, Check, StepContext, Verdict
@@ -36,8 +36,7 @@ class Walk:
     """It walks a second time, out of the journal, to be committed."""
 
 
-@dataclass(frozen=True, slots=True)
-class CallLine:
+class CallLine(NamedTuple):
     """One line of calls.parquet."""
 
     row: str
@@ -82,28 +81,27 @@ class WalkContext(StepContext):
         """The next asks and verdicts are this step's."""
         self.step = step
         self.name = step.name
-        self._turn = replace(self._turn, step=step.name)
 
     async def ask(self, row: Row, ask: Ask, purpose: str) -> Answer:
         assert self.step is not None
         assert isinstance(self.step.part, Block)
+        name, called = self.name, self._services.called
         caller = self._services.callers[self.step.part.asks() or ""]
         row.notes.setdefault("calls", []).append(ask.key.hex())
-        called, line = self._services.called, CallLine(row.id, self.name, purpose, ask, None)
 
         def paid(bought: Bought) -> None:
             self._walk.bought += 1
-            called(replace(line, bought=bought))
+            called(CallLine(row.id, name, purpose, ask, bought))
 
         try:
-            bought = await caller.ask(ask, self._turn, paid)
+            bought = await caller.ask(ask, self._turn.at(name), paid)
         except SharedFailure:
             raise
         except Transient as failure:
-            called(replace(line, error=failure))
+            called(CallLine(row.id, name, purpose, ask, None, failure))
             raise
         if bought.from_journal and not bought.shared and row.slot == 0 and not self._walk.again:
-            called(replace(line, bought=bought))  # of an answer's rows the first one counts it
+            called(CallLine(row.id, name, purpose, ask, bought))  # of an answer's rows the first one counts it
         if (refusal := bought.record.error) is not None:
             raise RowFatal(refusal.code, refusal.message, status=refusal.status)
         assert bought.record.answer is not None

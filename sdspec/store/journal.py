@@ -18,7 +18,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, NamedTuple, Self, TypeVar
 
 from sdspec.contracts import Verdict
 from sdspec.errors import StoreError
@@ -33,8 +33,7 @@ _LARGEST_BATCH = 4096
 """So many operations at most make one batch: the first of them waits for the last."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Get:
+class _Get(NamedTuple):
     table: str
     key: bytes
     future: asyncio.Future[Any]

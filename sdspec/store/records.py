@@ -80,11 +80,12 @@ def record_of(data: dict[str, Any]) -> CallRecord:
     """The record that `dumped` wrote."""
     answer, error = data.get("answer"), data.get("error")
     return CallRecord(
-        **{
-            **data,
-            "answer": None if answer is None else Answer(**answer),
-            "error": None if error is None else Refusal(**error),
-        }
+        data["model"],
+        data["created_at"],
+        data["latency_s"],
+        None if answer is None else Answer(**answer),
+        None if error is None else Refusal(**error),
+        data.get("cost_usd"),
     )
 
 
