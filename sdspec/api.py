@@ -114,14 +114,15 @@ def compile(spec: Spec) -> Plan:
 def estimate(plan: Plan) -> tuple[StepEstimate, ...]:
     """What the plan would ask, and how much of that the journal already holds; no call is made."""
     from sdspec.plan.estimate import estimate as estimate_plan
+    from sdspec.plan.rehearsal import NothingHeld
 
     path = journal_path(plan)
     if not path.exists():
-        return estimate_plan(plan, lambda keys: set())
+        return estimate_plan(plan, NothingHeld())
     from sdspec.store.journal import Journal
 
     with Journal.open(path) as journal:
-        return estimate_plan(plan, journal.has_many)
+        return estimate_plan(plan, journal)
 
 
 def changes(plan: Plan) -> Changes | None:

@@ -63,7 +63,7 @@ class Generate(Block):
 
     def first_ask(self, row: Row, step: str, spec_seed: int) -> Ask:
         """What a row asks first; it needs no answer, so a plan can count and price it."""
-        return self._ask(row, self.messages(row), draw(row.call, step, "answer", spec_seed))
+        return self._ask(row, self.messages(row), draw(self._drawn_by(row), step, "answer", spec_seed))
 
     def messages(self, row: Row) -> tuple[Message, ...]:
         """The messages as rendered for a row."""
@@ -101,7 +101,7 @@ class Generate(Block):
                 self._note(row, attempt, repaired=False)
                 return Reject(context.name, "unparseable", f"{parsed.code}: {parsed.detail}", answer.text)
             attempt += 1
-            drawn = draw(row.call, context.name, f"reask {attempt}", context.spec_seed)
+            drawn = draw(self._drawn_by(row), context.name, f"reask {attempt}", context.spec_seed)
             ask = self._ask(row, (*first, *_reask(answer.text, parsed)), drawn)
 
     def parts(self, text: str) -> list[Parsed | Unparseable] | Unparseable:
@@ -121,13 +121,18 @@ class Generate(Block):
             return parts
         if len(parts) > self.per_call:
             row.notes["beyond"] = len(parts) - self.per_call  # of the answer's rows, nobody asked for these
-        if row.slot >= len(parts):
+        slot = row.slot if self.per_call > 1 else 0
+        if slot >= len(parts):
             held = f"the answer holds {len(parts)} of the {self.per_call} rows asked for"
             return Reject(step, "missing_row", held, text)
-        part = parts[row.slot]
+        part = parts[slot]
         if isinstance(part, Unparseable):
-            return Reject(step, "unparseable", f"row {row.slot + 1}: {part.code}: {part.detail}", text)
+            return Reject(step, "unparseable", f"row {slot + 1}: {part.code}: {part.detail}", text)
         return part
+
+    def _drawn_by(self, row: Row) -> str:
+        """Whose draw it is: that of all rows of one answer, or the row's own where each has its own answer."""
+        return row.call if self.per_call > 1 else row.id
 
     @cached_property
     def several(self) -> Several | None:

@@ -61,7 +61,7 @@ def main(args: argparse.Namespace) -> int:
 
 
 def new_calls(estimates: Sequence[StepEstimate]) -> dict[str, int]:
-    """Of the first calls, those that the journal does not hold; how many were looked at, and how many there are."""
+    """Of the calls looked at, those that the journal does not hold; how many that is, and how many rows want."""
     looked_at, held = sum(one.rendered for one in estimates), sum(one.held for one in estimates)
     return {"new": looked_at - held, "looked_at": looked_at, "planned": sum(one.planned for one in estimates)}
 
@@ -84,7 +84,7 @@ def describe(found: StepEstimate) -> list[str]:
 
 def _new(found: StepEstimate) -> str:
     new, planned = found.rendered - found.held, found.planned
-    if found.rendered < planned:
+    if not found.whole:
         return f"{new:,} of the first {found.rendered:,}, of {planned:,}"
     return f"{new:,} of {planned:,}" + ("; the journal holds the others" if 0 < new < planned else "")
 
@@ -108,7 +108,7 @@ def _count(number: float) -> str:
 def describe_changes(found: Changes, estimates: Sequence[StepEstimate], width: int) -> list[str]:
     """What has changed since the last run, as lines."""
     calls = new_calls(estimates)
-    all_looked_at = calls["looked_at"] == calls["planned"]
+    all_looked_at = all(one.whole for one in estimates)
     of = f"{calls['planned']:,}" if all_looked_at else f"the first {calls['looked_at']:,} of {calls['planned']:,}"
     bought = f"{calls['new']:,} new call{'' if calls['new'] == 1 else 's'} of {of}"
     if found.same and not calls["new"] and found.status in ENDED:

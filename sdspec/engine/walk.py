@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
@@ -15,8 +14,9 @@ from sdspec.engine.schedule import Position
 from sdspec.engine.workers import CRASHED
 from sdspec.errors import CallError, RowFatal, Transient
 from sdspec.plan.plan import Step
+from sdspec.plan.verdicts import verdict_key
 from sdspec.prompts import TextError
-from sdspec.rows import Reject, Row, canonical
+from sdspec.rows import Reject, Row
 from sdspec.store.journal import Journal
 
 Outcome = tuple[Row, Reject | None]
@@ -110,7 +110,7 @@ class WalkContext(StepContext):
     async def verdict(self, row: Row, check: Check, value: Any) -> Verdict:
         if check.in_process:
             return check.examine(value)
-        key = _verdict_key(check, value)
+        key = verdict_key(check, value)
         if (known := await self._services.journal.get_verdict(key)) is not None:
             return known
         verdict = await self._services.examine(check, value)
@@ -149,8 +149,3 @@ async def _step(row: Row, step: Step, context: WalkContext) -> Reject | None:
     if verdict.ok:
         return None
     return Reject(step.name, verdict.reason, verdict.detail, value if isinstance(value, str) else None)
-
-
-def _verdict_key(check: Check, value: Any) -> bytes:
-    kind = type(check).__module__.rpartition(".")[2]
-    return hashlib.sha256(canonical([kind, check.version, check.deciding(), value])).digest()

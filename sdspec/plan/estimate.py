@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from sdspec.blocks.generate import Generate
 from sdspec.blocks.vary import Vary
 from sdspec.calls import Ask
 from sdspec.plan.plan import Model, Plan, Step
+from sdspec.plan.rehearsal import Asked, Held, rehearse
 from sdspec.prices import Price, dollars, window_of
 from sdspec.rows import Row, canonical
 from sdspec.spec.models import BudgetSpec
 
 RENDERED = 2000
-"""Rows whose prompts are rendered; the rest is taken to be like them."""
+"""Rows that are looked at; the rest is taken to be like them."""
 BYTES_PER_TOKEN = (4.6, 2.9)
 """Few and many tokens: from English prose to dense code, over common tokenizers."""
 LIKELY_BYTES = 3.8
@@ -69,19 +70,21 @@ class StepEstimate:
     """None where the price is not known; 0 where calls are free."""
     price: Price | None
     rendered: int
-    """First calls that were rendered."""
+    """Calls that were looked at, one by one."""
     held: int
     """How many of those the journal already holds."""
+    whole: bool
+    """No call is left that was not looked at."""
 
 
-def estimate(plan: Plan, held: Callable[[list[bytes]], set[bytes]]) -> tuple[StepEstimate, ...]:
-    """One estimate for each step that asks a model; `held` tells which keys the journal has."""
-    found = []
-    for position, step in enumerate(plan.steps):
-        if isinstance(step.part, Generate):
-            asks = list(_first_asks(plan, plan.steps[:position], step))
-            found.append(_estimate(plan, step, asks, held([ask.key for ask in asks])))
-    return tuple(found)
+def estimate(plan: Plan, held: Held) -> tuple[StepEstimate, ...]:
+    """One estimate for each step that asks a model; `held` is what has been bought before."""
+    rehearsal = rehearse(plan, held, RENDERED)
+    return tuple(
+        _estimate(plan, step, rehearsal.steps[step.name], rehearsal.whole)
+        for step in plan.steps
+        if isinstance(step.part, Generate)
+    )
 
 
 def outlook(budget: BudgetSpec, estimates: Sequence[StepEstimate]) -> list[str]:
@@ -127,25 +130,19 @@ def first_rows(plan: Plan, before: tuple[Step, ...], count: int) -> Iterator[Row
                 yield row
 
 
-def _first_asks(plan: Plan, before: tuple[Step, ...], step: Step) -> Iterator[Ask]:
-    assert isinstance(step.part, Generate)
-    for row in first_rows(plan, before, RENDERED):
-        if row.slot == 0:
-            yield step.part.first_ask(row, step.name, plan.seed)
-
-
-def _estimate(plan: Plan, step: Step, asks: list[Ask], held: Collection[bytes]) -> StepEstimate:
+def _estimate(plan: Plan, step: Step, asked: Asked, whole: bool) -> StepEstimate:
     assert isinstance(step.part, Generate)
     part, model = step.part, plan.models[step.part.model]
-    planned = sum(-(-item.quota // plan.per_call) for item in plan.items)
-    share = sum(ask.key not in held for ask in asks) / max(1, len(asks))
-    new = round(planned * share)
-    first = -(-plan.max_attempts // plan.per_call) + (len(plan.items) if plan.per_call > 1 else 0)
-    calls = Range(new, new, max(new, first * (1 + part.reasks) - (planned - new)))
-    asked = _asked([ask for ask in asks if ask.key not in held] or asks)
+    planned = sum(-(-item.quota // part.per_call) for item in plan.items)
+    new, held = asked.count - len(asked.held), len(asked.held)
+    if not whole:
+        new, held = (round(planned * some / max(1, asked.count)) for some in (new, held))
+    first = -(-plan.max_attempts // part.per_call) + (len(plan.items) if part.per_call > 1 else 0)
+    calls = Range(new, new, max(new, first * (1 + part.reasks) - held))
+    words = _asked([*asked.new.values(), *asked.supposed] or list(asked.held.values()))
     said = _said(plan, part, model)
     again = said.most + REASK_TOKENS if part.reasks else 0.0
-    each = Range(asked.least, asked.likely, asked.most + again)
+    each = Range(words.least, words.likely, words.most + again)
     provider = type(model.provider).__module__.rpartition(".")[2]
     return StepEstimate(
         step=step.name,
@@ -157,8 +154,9 @@ def _estimate(plan: Plan, step: Step, asks: list[Ask], held: Collection[bytes]) 
         output_tokens=_times(calls, said),
         usd=_usd(model, calls, each, said),
         price=model.price,
-        rendered=len(asks),
-        held=len(held),
+        rendered=asked.count,
+        held=len(asked.held),
+        whole=whole,
     )
 
 

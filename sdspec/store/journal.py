@@ -146,6 +146,15 @@ class Journal:
         found = self._do(lambda ledger: ledger.read("calls", [key])).get(key)
         return None if found is None else record_of(found)
 
+    def look_many(self, keys: Sequence[bytes]) -> dict[bytes, CallRecord]:
+        """Those of the calls that there are, by key."""
+        return {key: record_of(data) for key, data in self._do(lambda ledger: ledger.read("calls", keys)).items()}
+
+    def look_verdict(self, key: bytes) -> Verdict | None:
+        """As `get_verdict`, without an event loop."""
+        found = self._do(lambda ledger: ledger.read("verdicts", [key])).get(key)
+        return None if found is None else verdict_of(found)
+
     def request(self, key: bytes) -> Any | None:
         """The request that was put with a call; None where there was none."""
         return self._do(lambda ledger: ledger.request(key))

@@ -143,7 +143,7 @@ def test_what_the_journal_holds_is_not_in_the_estimate(tmp_path: Path) -> None:
 def step(usd: Range | None) -> StepEstimate:
     """An estimate of 100 calls."""
     calls, tokens = Range(100, 100, 3000), Range(1000, 2000, 90000)
-    return StepEstimate("generate", "m", "fake", 100, calls, tokens, tokens, usd, None, 100, 0)
+    return StepEstimate("generate", "m", "fake", 100, calls, tokens, tokens, usd, None, 100, 0, whole=True)
 
 
 def test_a_budget_that_will_not_do_is_told() -> None:
