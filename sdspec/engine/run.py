@@ -110,6 +110,8 @@ async def run_plan(
             tally.surplus = surplus if runner.stopped is None else 0
             rows_sha256 = committer.finish()
     observer.tick(tally, 0, budget.session_s)
+    if runner.afterwards:
+        observer.warn(f"calls that no row needed any more have failed, as the next run's may: {runner.afterwards}")
     status, why = _ending(runner, plan)
     return Summary(status, why, tally, _missing(plan, runner), rows_sha256, budget.session_s, budget.wall_s)
 

@@ -65,6 +65,8 @@ class Runner:
         self._grace_s: float | None = None
         self.stopped: tuple[str, str] | None = None
         """("failed", "interrupted" or "budget", why) when the run ended before its quota or its attempts did."""
+        self.afterwards = ""
+        """Why calls have failed that no row needed any more; a run that goes on would have failed by it."""
 
     @property
     def schedule(self) -> Schedule:
@@ -186,7 +188,10 @@ class Runner:
                 self._in_vain += 1
         except (RunFatal, StoreError, PrerequisiteError) as fatal:
             self._drop(walk)
-            self.stop("failed", str(fatal))
+            if self._schedule.over and not isinstance(fatal, StoreError):
+                self.afterwards = str(fatal)
+            else:
+                self.stop("failed", str(fatal))
         except asyncio.CancelledError:
             self._tasks.pop(position, None)
             raise
