@@ -53,7 +53,6 @@ defaults:
   - /sdspec                       # the packaged root: every group at its default, so the embedded model
   - override /template: {template}
   # - override /provider: openai_compatible    # a server: vLLM, Ollama, a gateway; its keys are below
-  # - override /model: default
   - _self_                        # this file comes last: it wins
 {named}
 # provider: {{ base_url: "http://127.0.0.1:8000/v1" }}    # and api_key_env: VARIABLE, where it wants a key
