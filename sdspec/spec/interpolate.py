@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -21,6 +22,9 @@ from sdspec.spec.spec import Key, dotted, with_value
 _ENV = re.compile(r"(?<!\\)\$\{.*oc\.(env|decode)\b", re.DOTALL)
 _OF_A_LAUNCH = re.compile(r"(?<!\\)\$\{\s*(?:now|hydra|python_version)\s*:")
 """Resolvers that Hydra registers when it sweeps: a spec would mean something else in a sweep, or at another time."""
+_VARIABLE = re.compile(r"\$\{\s*oc\.env\s*:\s*([A-Za-z_][A-Za-z0-9_]*)")
+_NEVER_EMPTY = ("provider", "providers", "model", "models")
+"""Below these keys no text means anything that is empty; elsewhere it may be meant so."""
 _MISSING_VARIABLE = re.compile(r"Environment variable '([^']*)' not found")
 
 
@@ -62,6 +66,9 @@ def resolve(data: Any, *, environment: bool) -> tuple[Any, list[tuple[Key, str, 
         except OmegaConfBaseException as error:
             wrong.append((key, *_reason(error, key, text)))
             value = None
+        if value == "" and key[0] in _NEVER_EMPTY and (empty := _empty_variable(text)):
+            wrong.append((key, f"environment variable {empty} is empty.", _set_it(empty, key)))
+            value = None
         if environment and isinstance(value, str) and secret_shape(value) and not secret_shape(text):
             wrong.append((key, f"{text} holds what looks like a secret.", "Name the variable in a key ending in _env."))
             value = None
@@ -98,7 +105,7 @@ def _reason(error: OmegaConfBaseException, key: Key, text: str) -> tuple[str, st
     message = str(error).splitlines()[0]
     if variable := _MISSING_VARIABLE.search(message):
         name = variable[1]
-        return f"environment variable {name} is not set.", f"Set it (export {name}=...), or give {dotted(key)} itself."
+        return f"environment variable {name} is not set.", _set_it(name, key)
     if isinstance(error, InterpolationKeyError):
         return f"{_short(text)} refers to a key that is not there.", "Write \\${ for a plain '${'."
     if isinstance(error, UnsupportedInterpolationType):
@@ -106,6 +113,15 @@ def _reason(error: OmegaConfBaseException, key: Key, text: str) -> tuple[str, st
     if isinstance(error, InterpolationResolutionError):
         return f"{_short(text)} cannot be resolved.", "Write \\${ for a plain '${'."
     return f"{_short(text)} cannot be read.", ""
+
+
+def _set_it(variable: str, key: Key) -> str:
+    return f"Set it (export {variable}=...), or give {dotted(key)} itself."
+
+
+def _empty_variable(text: str) -> str:
+    """The variable by which a text is empty; an empty text where none is."""
+    return next((name for name in _VARIABLE.findall(text) if os.environ.get(name) == ""), "")
 
 
 def _unknown_resolver(text: str) -> tuple[str, str]:

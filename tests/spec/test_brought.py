@@ -153,3 +153,17 @@ def test_clouderas_endpoint_is_that_of_the_environment(tmp_path: Path, monkeypat
     monkeypatch.setenv("CDP_MODEL_ID", "meta/llama")
     spec = load_spec(None, ["provider=cloudera"], cwd=tmp_path)
     assert ((), "meta/llama") == (spec.problems, spec.config.model.id)
+
+
+def test_a_variable_that_is_empty_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`export CDP_MODEL_ID=` is as good as none, and said so; where an empty text may be meant it stays one."""
+    monkeypatch.setenv("CDP_MODEL_ID", "")
+    monkeypatch.setenv("CDP_ENDPOINT_URL", "")
+    spec = load_spec(None, ["provider=cloudera", "template.system=${oc.env:CDP_MODEL_ID}"])
+    assert [str(problem).partition(": ")[2] for problem in spec.problems] == [
+        "model.id: environment variable CDP_MODEL_ID is empty. "
+        "Set it (export CDP_MODEL_ID=...), or give model.id itself.",
+        "provider.base_url: environment variable CDP_ENDPOINT_URL is empty. "
+        "Set it (export CDP_ENDPOINT_URL=...), or give provider.base_url itself.",
+    ]
+    assert spec.config.template.system == ""
