@@ -10,12 +10,12 @@ from dataclasses import asdict
 from sdspec import api
 from sdspec.cli.as_json import print_json
 from sdspec.cli.flow import flow
-from sdspec.cli.pace import thousands
+from sdspec.cli.pace import roughly, thousands
 from sdspec.cli.problems import tell
 from sdspec.cli.screen import Screen
 from sdspec.cli.words import split_words
 from sdspec.plan.changes import BEHIND, SAME, Changes, KeyChange, StepChange
-from sdspec.plan.estimate import Range, StepEstimate, outlook
+from sdspec.plan.estimate import HeldUp, Range, StepEstimate, held_up, outlook
 from sdspec.plan.plan import WIDTH
 from sdspec.prices import dollars
 
@@ -38,6 +38,7 @@ def main(args: argparse.Namespace) -> int:
             **plan.to_json(),
             "estimate": [asdict(one) | {"price": one.price and one.price.to_json()} for one in estimates],
             "budget": {**plan.budget.model_dump(), "outlook": outlook(plan.budget, estimates)},
+            "held_up": [asdict(one) for one in held_up(plan, estimates)],
             "new_calls": new_calls(estimates),
             "changes": None if changes is None else asdict(changes),
         }
@@ -51,7 +52,7 @@ def main(args: argparse.Namespace) -> int:
         print()
         for line in describe(one):
             print(textwrap.fill(line, width, subsequent_indent=" " * LABEL, break_on_hyphens=False))
-    if found := outlook(plan.budget, estimates):
+    if found := [*map(_held_up, held_up(plan, estimates)), *outlook(plan.budget, estimates)]:
         print()
         print("\n".join(line for text in found for line in _wrapped(text, width)))
     if changes is not None:
@@ -76,10 +77,16 @@ def describe(found: StepEstimate) -> list[str]:
         f"  output tokens  {_range(found.output_tokens, thousands)}",
     ]
     if found.usd is None:
-        return [*lines, "  cost           not known: the price map has no row for this model"]
+        unknown = f"not known: the price map has no row for this model; to count it: {found.price_example}"
+        return [*lines, f"  cost           {unknown}"]
     if found.price is None:
         return [*lines, "  cost           free"]
     return [*lines, f"  cost           {_range(found.usd, _usd)}; prices of {found.price.source}"]
+
+
+def _held_up(found: HeldUp) -> str:
+    """`provider.limits.rpm: at 600 a minute its calls take about 34 min (34 min to 5 h).`"""
+    return f"{found.key}: at {found.limit:,} a minute its calls take {_range(found.takes_s, roughly)}."
 
 
 def _new(found: StepEstimate) -> str:

@@ -36,6 +36,7 @@ REASK_TOKENS = 100
 """Of the words that ask again; the answer that could not be used is repeated too."""
 UNLIMITED_TOKENS = 4096
 """Taken for the longest answer where neither max_tokens nor the price map limits it."""
+MINUTE_S = 60.0
 CACHED_FROM = 1024
 """Tokens from which providers cache a prompt without being asked."""
 
@@ -69,6 +70,8 @@ class StepEstimate:
     usd: Range | None
     """None where the price is not known; 0 where calls are free."""
     price: Price | None
+    price_example: str
+    """How the spec gives the model a price, as a shell takes it."""
     rendered: int
     """Calls that were looked at, one by one."""
     held: int
@@ -85,6 +88,43 @@ def estimate(plan: Plan, held: Held) -> tuple[StepEstimate, ...]:
         for step in plan.steps
         if isinstance(step.part, Generate)
     )
+
+
+@dataclass(frozen=True, slots=True)
+class HeldUp:
+    """A limit per minute that a run cannot be faster than."""
+
+    key: str
+    """`provider.limits.otpm`"""
+    limit: int
+    takes_s: Range
+    """Seconds of what the run asks, at that limit."""
+
+
+def held_up(plan: Plan, estimates: Sequence[StepEstimate]) -> tuple[HeldUp, ...]:
+    """Of each provider with limits per minute the one that holds a run up most; a run of a minute is not held up."""
+    models = {step.name: plan.models[step.part.model] for step in plan.steps if isinstance(step.part, Generate)}
+    found = []
+    for name in dict.fromkeys(model.provider_name for model in models.values()):
+        asked = [one for one in estimates if models[one.step].provider_name == name]
+        limits = next(model.provider.limits for model in models.values() if model.provider_name == name)
+        needs = {
+            "rpm": (limits.rpm, [one.calls for one in asked]),
+            "itpm": (limits.itpm, [one.input_tokens for one in asked]),
+            "otpm": (limits.otpm, [one.output_tokens for one in asked]),
+        }
+        key = "provider" if name == "provider" else f"providers.{name}"
+        slow = [
+            HeldUp(f"{key}.limits.{which}", limit, _at(sum(ranges, Range(0, 0, 0)), limit))
+            for which, (limit, ranges) in needs.items()
+            if limit is not None
+        ]
+        found += [max(slow, key=lambda one: one.takes_s.likely)] if slow else []
+    return tuple(one for one in found if one.takes_s.likely > MINUTE_S)
+
+
+def _at(needed: Range, per_minute: int) -> Range:
+    return Range(*(MINUTE_S * count / per_minute for count in (needed.least, needed.likely, needed.most)))
 
 
 def outlook(budget: BudgetSpec, estimates: Sequence[StepEstimate]) -> list[str]:
@@ -154,6 +194,7 @@ def _estimate(plan: Plan, step: Step, asked: Asked, whole: bool) -> StepEstimate
         output_tokens=_times(calls, said),
         usd=_usd(model, calls, each, said),
         price=model.price,
+        price_example=model.price_example,
         rendered=asked.count,
         held=len(asked.held),
         whole=whole,

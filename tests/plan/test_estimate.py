@@ -15,6 +15,7 @@ from sdspec.plan.estimate import Range, StepEstimate, outlook
 from sdspec.plan.plan import Plan
 from sdspec.spec.models import BudgetSpec
 from tests.cli.test_bedrock import KEY, environment
+from tests.recipes import cli_here
 from tests.servers import bedrock, openai
 from tests.servers.tokens import count
 
@@ -143,7 +144,7 @@ def test_what_the_journal_holds_is_not_in_the_estimate(tmp_path: Path) -> None:
 def step(usd: Range | None) -> StepEstimate:
     """An estimate of 100 calls."""
     calls, tokens = Range(100, 100, 3000), Range(1000, 2000, 90000)
-    return StepEstimate("generate", "m", "fake", 100, calls, tokens, tokens, usd, None, 100, 0, whole=True)
+    return StepEstimate("generate", "m", "fake", 100, calls, tokens, tokens, usd, None, "", 100, 0, whole=True)
 
 
 def test_a_budget_that_will_not_do_is_told() -> None:
@@ -158,3 +159,24 @@ def test_a_budget_that_will_not_do_is_told() -> None:
     assert ["budget.tokens: 7,000 tokens may not do; this run likely takes 8,000 tokens."] == outlook(
         BudgetSpec(tokens=7000), [step(None), step(None)]
     )
+
+
+SERVER = ["template=custom", "provider=openai_compatible", "provider.base_url=http://127.0.0.1:9/v1", "model.id=m"]
+
+
+def test_minutes_that_limits_take_are_told(tmp_path: Path) -> None:
+    """Of the limits per minute the slowest one is named, with how long the run's calls take by it."""
+    words = [*SERVER, "workflow.size=600"]
+    said = cli_here(tmp_path, "plan", *words, "provider.limits={rpm: 60, itpm: 90000000, otpm: null}").stdout
+    assert "provider.limits.rpm: at 60 a minute its calls take about 10 min (10 min to 5 h)." in said
+    assert "a minute" not in cli_here(tmp_path, "plan", *words, "provider.limits.rpm=6000").stdout
+    told = json.loads(cli_here(tmp_path, "plan", "--json", *words, "provider.limits.otpm=1000").stdout)
+    (by,) = told["held_up"]
+    tokens = told["estimate"][0]["output_tokens"]["likely"]
+    assert (by["key"], by["takes_s"]["likely"]) == ("provider.limits.otpm", pytest.approx(60 * tokens / 1000))
+
+
+def test_a_model_without_a_price_is_given_one_like_this(tmp_path: Path) -> None:
+    """`plan` says what `run` says: how to count what a model costs that the price map does not know."""
+    said = " ".join(cli_here(tmp_path, "plan", *SERVER).stdout.split())
+    assert "to count it: model.price='{input: 1.0, output: 5.0}'" in said
