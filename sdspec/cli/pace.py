@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # the engine; `sdspec runs` needs the words only
-    from sdspec.engine.tally import Tally
+    from sdspec.engine.tally import Tally, Usage
 
 LEAST_WINDOW_S = 15.0
 LEAST_SEEN_S = 3.0
@@ -15,11 +17,36 @@ LEAST_KEPT = 3
 SAMPLE_S = 1.0
 
 
-class Pace:
-    """Rows decided per second over the later half of the run, so that a slow start or the journal's hits fade out."""
+@dataclass(frozen=True, slots=True)
+class PerMinute:
+    """What one provider grants a minute, to all steps that ask it."""
 
-    def __init__(self, max_attempts: int) -> None:
+    steps: tuple[str, ...]
+    rpm: int | None = None
+    itpm: int | None = None
+    otpm: int | None = None
+
+    def left_s(self, used: Mapping[str, Usage], before: Mapping[str, Usage], times: float) -> float:
+        """Seconds of so many times what the steps have used since then."""
+        slowest = 0.0
+        for limit, name in ((self.rpm, "calls"), (self.itpm, "input_tokens"), (self.otpm, "output_tokens")):
+            took = sum(getattr(used[step], name) for step in self.steps if step in used)
+            took -= sum(getattr(before[step], name) for step in self.steps if step in before)
+            slowest = max(slowest, 60 * took * times / limit) if limit else slowest
+        return slowest
+
+
+class Pace:
+    """Rows decided per second over the later half of the run, so that a slow start or the journal's hits fade out.
+
+    What a minute is granted is not outrun by a quick first ten seconds.
+    """
+
+    def __init__(self, max_attempts: int, limits: Sequence[PerMinute] = ()) -> None:
         self._max_attempts = max_attempts
+        self._limits = limits
+        self._first: tuple[int, dict[str, Usage]] | None = None
+        """Rows that were attempted, and what steps had used, when this session of the run began."""
         self._samples: deque[tuple[float, int]] = deque([(0.0, 0)])
         self.kept_per_s = 0.0
         """Rows kept in a second; 0 while unknown."""
@@ -28,6 +55,8 @@ class Pace:
 
     def tick(self, tally: Tally, elapsed_s: float) -> None:
         """Both numbers are up to date."""
+        if self._first is None:
+            self._first = tally.attempted, {step: replace(used) for step, used in tally.steps.items()}
         if elapsed_s - self._samples[-1][0] >= SAMPLE_S:
             self._samples.append((elapsed_s, tally.attempted))
         while len(self._samples) > 1 and self._samples[1][0] <= elapsed_s - max(LEAST_WINDOW_S, elapsed_s / 2):
@@ -41,7 +70,14 @@ class Pace:
         self.left_s = None
         if known:
             needed = min((tally.wanted - tally.kept) / share, self._max_attempts - tally.attempted)
-            self.left_s = max(0.0, needed) / attempts_per_s
+            self.left_s = max(max(0.0, needed) / attempts_per_s, self._by_limits(tally, needed))
+
+    def _by_limits(self, tally: Tally, needed: float) -> float:
+        """Seconds that so many attempts take at least, if they need what those of this session have needed."""
+        assert self._first is not None
+        attempted, used = self._first
+        times = needed / max(1, tally.attempted - attempted)
+        return max((one.left_s(tally.steps, used, times) for one in self._limits), default=0.0)
 
 
 def rate(per_s: float) -> str:

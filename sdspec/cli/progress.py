@@ -13,8 +13,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from sdspec.cli.pace import Pace, clock, rate, roughly, thousands
+from sdspec.cli.pace import Pace, PerMinute, clock, rate, roughly, thousands
 from sdspec.cli.screen import Screen
+from sdspec.contracts import Block
 from sdspec.engine.run import Observer
 from sdspec.engine.tally import Tally
 from sdspec.plan.plan import Plan
@@ -70,7 +71,7 @@ class Plain(Quiet):
 
     def __init__(self, plan: Plan) -> None:
         super().__init__(plan)
-        self._pace = Pace(plan.max_attempts)
+        self._pace = Pace(plan.max_attempts, _limits(plan))
         self._elapsed_s = 0.0
         self._next_s = self._pause_s = FIRST_LINE_S
         self._waiting_next_s = 0.0
@@ -103,7 +104,7 @@ class OnTerminal(Quiet):
         super().__init__(plan)
         self._console = console
         self._tally = Tally(wanted=plan.size)
-        self._pace = Pace(plan.max_attempts)
+        self._pace = Pace(plan.max_attempts, _limits(plan))
         self._numbers = ["starting"]
         self._said = ""
         self._waiting = ""
@@ -224,3 +225,16 @@ def reasons(tally: Tally) -> str:
 def _line(text: str) -> None:
     with suppress(OSError):  # nobody reads it any more: no reason to end a run
         print(text, file=sys.stderr, flush=True)
+
+
+def _limits(plan: Plan) -> tuple[PerMinute, ...]:
+    """The minutes of the plan's providers."""
+    steps: dict[str, list[str]] = {}
+    for step in plan.steps:
+        if isinstance(step.part, Block) and (name := step.part.asks()) is not None:
+            steps.setdefault(plan.models[name].provider_name, []).append(step.name)
+    limits = {model.provider_name: model.provider.limits for model in plan.models.values()}
+    return tuple(
+        PerMinute(tuple(names), limits[provider].rpm, limits[provider].itpm, limits[provider].otpm)
+        for provider, names in steps.items()
+    )

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from sdspec.cli.pace import Pace, ago, clock, rate, roughly
+from sdspec.cli.pace import Pace, PerMinute, ago, clock, rate, roughly
 from sdspec.cli.progress import OnTerminal, Plain, Quiet, numbers, outlook
 from sdspec.cli.screen import Column, table
 from sdspec.engine.tally import Tally, Usage
@@ -57,6 +57,16 @@ def test_the_forecast_ends_where_attempts_do() -> None:
     for second in range(51):
         pace.tick(tally(second // 10, second - second // 10), float(second))
     assert pace.left_s == pytest.approx(150.0)
+
+
+def test_a_quick_start_does_not_hide_what_a_minute_is_granted() -> None:
+    """Ten calls went out in the first five seconds of a minute that is granted sixty: 90 rows take 90 seconds."""
+    for before in (0, 500):  # the second time as a resume, which has used something already
+        pace = Pace(1000, [PerMinute(("generate",), rpm=60), PerMinute(("judge",), otpm=10**6)])
+        for second in range(6):
+            steps = {"generate": Usage(calls=before + 2 * second), "judge": Usage(output_tokens=second)}
+            pace.tick(Tally(100, attempted=2 * second, kept=2 * second, steps=steps), float(second))
+        assert pace.left_s == pytest.approx(90.0)
 
 
 def test_nothing_is_foretold_from_nothing() -> None:
