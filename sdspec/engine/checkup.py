@@ -111,6 +111,8 @@ class _Look:
         self._stack = stack
         self._endpoint = Endpoint("")
         self._send: Transport
+        self._doubted: list[Diagnosis] = []
+        """Not told yet."""
         self.findings: list[Diagnosis] = []
         self.context: int | None = None
         """The window that the spec says the model has."""
@@ -143,10 +145,24 @@ class _Look:
                 self._watch.begins(f"{self._model.name}: {what}")
                 if what == "call":
                     await self._prepared()
-                findings = await self._within(what, check)
-                for found in findings:
-                    self._found(found)
-                stopped = what if any(found.stops for found in findings) else stopped
+                stopped = self._judged(what, await self._within(what, check)) or stopped
+
+    def _judged(self, what: str, findings: Sequence[Diagnosis]) -> str:
+        """The findings of one check are told; the check, where those behind it are left out.
+
+        That a model is not listed waits for the call to it: where that is answered, the list is what is wrong.
+        """
+        stops = any(found.stops for found in findings)
+        if what == "model" and self._settings.calls and not stops:
+            self._doubted = [found for found in findings if found.state == FAIL]
+            findings = [found for found in findings if found.state != FAIL]
+        elif self._doubted:
+            answered = what == "call" and all(found.state == OK for found in findings)
+            findings = [*(_and_yet(found) if answered else found for found in self._doubted), *findings]
+            self._doubted = []
+        for found in findings:
+            self._found(found)
+        return what if stops else ""
 
     def _found(self, found: Diagnosis) -> None:
         clean = replace(found, said=self._without_secrets(found.said), hint=self._without_secrets(found.hint))
@@ -308,3 +324,8 @@ class _Look:
         if self._provider.free or price is None:
             return tokens
         return f"{tokens}, ${price.usd(answer):.6f}"
+
+
+def _and_yet(found: Diagnosis) -> Diagnosis:
+    """A model that is not in the list, and answers."""
+    return replace(found, state=WARN, said=f"{found.said}, and yet it answers", hint="")

@@ -156,3 +156,15 @@ def test_a_role_is_named_with_the_minutes_it_lasts(doctor: Doctor, tmp_path: Pat
         code, found = doctor(*BEDROCK, f"provider.role_arn={role}", **env)
     assert 0 == code
     assert role in found["credentials"]["said"] and "minutes more" in found["credentials"]["said"]
+
+
+def test_a_model_that_answers_is_not_said_to_be_missing(doctor: Doctor, tmp_path: Path) -> None:
+    """A list that does not have the model is a warning where the call is answered, and stands before it."""
+    unlisted = ("provider=bedrock", "model=default", "model.id=us.amazon.nova-newest-v1:0", "model.top_p=null")
+    with bedrock_server_in_thread(Behaviour(keys=(KEY,))) as server:
+        code, found = doctor(*unlisted, **on_aws(tmp_path, server.url))
+        alone, unasked = doctor(*unlisted, "--no-call", **on_aws(tmp_path, server.url))
+    assert (0, "warn", "ok") == (code, found["model"]["state"], found["call"]["state"])
+    assert "is not offered in us-east-1, and yet it answers" in found["model"]["said"]
+    assert list(found).index("model") == list(found).index("call") - 1
+    assert (1, "fail") == (alone, unasked["model"]["state"])
