@@ -221,7 +221,11 @@ class BudgetSpec(Node):
     """What a run may spend in all, its resumes included. What the journal holds costs nothing. Decides no row."""
 
     usd: float | None = Field(default=None, ge=0, description="USD that answers may cost; 0 buys nothing.")
-    calls: int | None = Field(default=None, ge=0, description="Answers that may be bought; 0 buys none.")
+    calls: int | None = Field(
+        default=None,
+        ge=0,
+        description="Answers that may be bought, re-asks included; refusals do not count, 0 buys none.",
+    )
     tokens: int | None = Field(default=None, ge=0, description="Tokens that answers may take, input and output.")
     wall: Seconds | None = Field(
         default=None, ge=0, description="Time that a run may take, in seconds or as 90s, 30m, 2h, 1h30m."

@@ -47,6 +47,14 @@ def test_a_budget_of_calls_is_kept_to_the_call(tmp_path: Path, concurrency: int)
     assert 7 == run.rows().num_rows
 
 
+def test_a_budget_of_calls_counts_answers_and_no_refusals(tmp_path: Path) -> None:
+    """What a filter refuses makes no row and uses up no call; run.json counts it as failed."""
+    run = run_spec(write_spec(tmp_path, {"provider": {"prefusal": 0.4}}), "budget.calls=7", "engine.concurrency=1")
+    calls = counts(run)["calls"]
+    assert ("budget", 7) == (run.record()["status"], calls["made"])
+    assert calls["failed"] == counts(run)["rejected"]["content_filter"] > 0
+
+
 def test_a_run_that_goes_on_with_more_is_the_run_without_a_budget(tmp_path: Path) -> None:
     """Law 5: stopped twice, resumed with more each time, re-asks and rejects on the way: the same rows, none bought
     twice, and every answer is in the bill.
