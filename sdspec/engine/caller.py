@@ -15,10 +15,12 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import NamedTuple
 
 from sdspec.calls import Answer, Ask
 from sdspec.contracts import Provider
+from sdspec.engine.aside import aside
 from sdspec.engine.budget import Purse
 from sdspec.engine.controller import Closed, Controller
 from sdspec.engine.endpoints import Door
@@ -194,6 +196,8 @@ class Caller:
         """Nothing more is sent, and an endpoint that is not ready yet is no longer waited for."""
         self.controller.close()
         self._door.shut()
+        if self._warming is not None:
+            self._warming.cancel()
 
     def give_up(self) -> None:
         """The purchases in flight are dropped, paid for or not."""
@@ -279,13 +283,19 @@ class Caller:
         if self._warming is None:
             self._warming = asyncio.create_task(self._warm_up(ask))
             self._warming.add_done_callback(lambda done: done.cancelled() or done.exception())
-        if not self._warming.done():
+        if self._warming.done():
+            return
+        try:
             await asyncio.shield(self._warming)
+        except asyncio.CancelledError:
+            if self._warming.cancelled():
+                raise Closed from None
+            raise
 
     async def _warm_up(self, ask: Ask) -> None:
         endpoint, _ = await self._door()
         with suppress(CallError):  # the call itself will say so
-            await asyncio.to_thread(self._provider.request, ask, endpoint)
+            await aside(partial(self._provider.request, ask, endpoint))
         settle()
 
     async def _once(self, ask: Ask) -> Answer:

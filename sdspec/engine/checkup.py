@@ -11,6 +11,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,6 +19,7 @@ from sdspec.calls import Answer, Ask, HttpRequest, Wait
 from sdspec.contracts import Endpoint, Transport, Unparseable
 from sdspec.diagnosis import FAIL, OK, SKIP, WARN, Diagnosis
 from sdspec.engine import vitals
+from sdspec.engine.aside import aside
 from sdspec.engine.endpoints import Endpoints
 from sdspec.engine.route import at_proxy, route_to, unreached, unresolved
 from sdspec.errors import AuthExpired, BackPressure, CallError, PrerequisiteError, RunFatal
@@ -273,7 +275,7 @@ class _Look:
         """What a first request takes on this machine, which is litellm's import, is not the endpoint's time."""
         ask = Ask(self._model.call, ({"role": "user", "content": "Say ok."},), DRAW)
         with suppress(CallError):  # the call itself says it
-            await asyncio.to_thread(self._provider.request, ask, self._endpoint)
+            await aside(partial(self._provider.request, ask, self._endpoint))
 
     async def _called(self) -> list[Diagnosis]:
         call = self._model.call

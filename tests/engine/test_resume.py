@@ -12,7 +12,7 @@ from sdspec.engine.controller import ALIKE_REFUSALS, Controller
 from sdspec.engine.tally import Tally, Usage
 from sdspec.errors import RowFatal
 from tests.engine.callers import load
-from tests.engine.test_endpoints import run_on
+from tests.engine.test_endpoints import ENDPOINT, run_on
 from tests.recipes import cli, run_spec, write_spec
 from tests.servers.openai import openai_server_in_thread
 
@@ -27,6 +27,18 @@ def slow(self):
     finish(self)
 TableWriter.finish = slow
 sys.exit(main(["run", "colours"]))
+"""
+
+
+SLOW_IMPORT = """
+import sys, time
+from sdspec.cli.main import main
+from sdspec.providers.openai_compatible import OpenAICompatible
+def slow(self, ask, endpoint):
+    print("importing", file=sys.stderr, flush=True)
+    time.sleep(600)
+OpenAICompatible.request = slow
+sys.exit(main(["run", "colours", "provider.base_url=http://127.0.0.1:9/v1"]))
 """
 
 
@@ -88,6 +100,21 @@ def test_an_interrupt_while_tables_are_finished_is_an_interrupt(tmp_path: Path) 
     run.communicate()
     status = json.loads(cli(tmp_path, "runs", "--json").stdout)[0]["status"]
     assert (run.returncode, status) in ((130, "interrupted"), (0, "done"))
+
+
+def test_an_interrupt_does_not_wait_for_a_library(tmp_path: Path) -> None:
+    """Ctrl-C while the first request is made up, which imports for seconds, ends the run in order, and now."""
+    write_spec(tmp_path, ENDPOINT)
+    run = subprocess.Popen([sys.executable, "-c", SLOW_IMPORT], cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    assert run.stderr is not None
+    while "importing" not in run.stderr.readline():
+        assert run.poll() is None
+    run.send_signal(signal.SIGINT)
+    try:
+        run.communicate(timeout=60)
+    finally:
+        run.kill()
+    assert (run.returncode, json.loads(cli(tmp_path, "runs", "--json").stdout)[0]["status"]) == (130, "interrupted")
 
 
 def test_a_resumed_run_remembers_how_long_answers_take() -> None:
