@@ -26,6 +26,7 @@ from sdspec.engine.controller import Closed, Controller
 from sdspec.engine.endpoints import Door
 from sdspec.engine.heap import settle
 from sdspec.engine.learned import Load
+from sdspec.engine.rivals import ClaimedElsewhere, Rivals
 from sdspec.errors import AuthExpired, BackPressure, CallError, Fatal, RowFatal, RunFatal, StoreError, Transient
 from sdspec.store.journal import Journal
 from sdspec.store.records import CallRecord, Refusal
@@ -100,6 +101,9 @@ class _Purchase:
                 future.cancel()
 
 
+RIVAL_TIMEOUTS = 2
+"""A call in flight elsewhere is waited for so many of our time limits: a process that holds it for longer hangs."""
+
 Paid = Callable[[Bought], None]
 """Called once with what this very ask has bought, also when the row no longer waits for it."""
 
@@ -131,6 +135,7 @@ class Caller:
         """Refused in this run: not asked again, also where the journal's refusals are."""
         self._unproven: dict[bytes, tuple[Ask, CallRecord]] = {}
         """Refusals before the first answer: they may be the endpoint's fault, so they are not yet journaled."""
+        self.rivals = Rivals(journal.claims, RIVAL_TIMEOUTS * settings.timeout_s, self._held)
         self.controller = controller
         self.waits_for_surplus = provider.waits_for_surplus
 
@@ -227,11 +232,23 @@ class Caller:
     async def _buy(self, ask: Ask, turn: Turn, paid: Paid) -> Bought:
         """What was bought, counted before its share of the budget is free again."""
         async with self._purse.share(turn.step, ask, turn.priority, turn.wanted):
-            bought = await self._tried(ask, turn)
+            bought = await self._bought_once(ask, turn)
+            if bought.from_journal:
+                return bought
             paid(bought)
             if bought.record.answer is not None:
                 self._purse.teach(turn.step, ask, bought.record.answer)
             return bought
+
+    async def _bought_once(self, ask: Ask, turn: Turn) -> Bought:
+        """What was bought, here or by another process that was buying it already."""
+        while True:
+            try:
+                return await self._tried(ask, turn)
+            except ClaimedElsewhere:
+                await self.rivals.bought(ask.key, lambda: turn.wanted() and not self._purse.is_shut)
+                if held := await self._held(ask.key):
+                    return held
 
     async def _tried(self, ask: Ask, turn: Turn) -> Bought:
         tries, again = 0, False
@@ -241,7 +258,7 @@ class Caller:
         while True:
             pause_s = 0.0
             await self._door()
-            async with self.controller.slot(turn.priority, load, again=again) as slot:
+            async with self.controller.slot(turn.priority, load, again=again) as slot, self.rivals.claim(ask.key):
                 again = True
                 if not turn.wanted() or self._purse.is_shut:
                     raise Closed

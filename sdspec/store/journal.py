@@ -14,11 +14,12 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future as ThreadFuture
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
 from types import TracebackType
-from typing import Any, Generic, NamedTuple, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Self, TypeVar
 
 from sdspec.contracts import Verdict
 from sdspec.errors import StoreError
@@ -26,6 +27,9 @@ from sdspec.store.jsontext import json_bytes
 from sdspec.store.ledger import BUSY_S, Call, Judged, Ledger
 from sdspec.store.netfs import MOUNTS
 from sdspec.store.records import CallRecord, JournalStats, dumped, record_of, verdict_of
+
+if TYPE_CHECKING:
+    from sdspec.store.claims import Claims
 
 _T = TypeVar("_T")
 
@@ -85,6 +89,13 @@ class Journal:
     def open(cls, path: Path, mounts: Path = MOUNTS, busy_s: float = BUSY_S) -> Self:
         """The journal at `path`, made where there is none; raises StoreError with what is wrong."""
         return cls(Ledger(path, mounts, busy_s))
+
+    @cached_property
+    def claims(self) -> Claims:
+        """What this process, and others that have the file open, are buying; opened by the first who buys."""
+        from sdspec.store.claims import Claims
+
+        return Claims.open(self.path)
 
     # ------------------------------------------------------------------------------------------------- event loop
 
@@ -164,6 +175,8 @@ class Journal:
         self._closing = True
         self._wake.put(None)
         self._thread.join()
+        if "claims" in vars(self):
+            self.claims.close()
 
     def __enter__(self) -> Self:
         return self
