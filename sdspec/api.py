@@ -113,16 +113,17 @@ def compile(spec: Spec) -> Plan:
 
 def estimate(plan: Plan) -> tuple[StepEstimate, ...]:
     """What the plan would ask, and how much of that the journal already holds; no call is made."""
+    from sdspec.engine.rehearsal import NothingHeld, rehearse
+    from sdspec.plan.estimate import RENDERED
     from sdspec.plan.estimate import estimate as estimate_plan
-    from sdspec.plan.rehearsal import NothingHeld
 
     path = journal_path(plan)
     if not path.exists():
-        return estimate_plan(plan, NothingHeld())
+        return estimate_plan(plan, rehearse(plan, NothingHeld(), RENDERED))
     from sdspec.store.journal import Journal
 
     with Journal.open(path) as journal:
-        return estimate_plan(plan, journal)
+        return estimate_plan(plan, rehearse(plan, journal, RENDERED))
 
 
 def changes(plan: Plan) -> Changes | None:

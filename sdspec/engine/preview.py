@@ -11,8 +11,9 @@ from sdspec.engine.caller import Caller, Turn
 from sdspec.engine.controller import Closed
 from sdspec.engine.endpoints import Endpoints
 from sdspec.engine.run import CHECK_WORKERS, Observer, open_callers
+from sdspec.engine.steps import walk_steps
 from sdspec.engine.tally import Tally
-from sdspec.engine.walk import CallLine, Services, Walk, WalkContext, walk_steps
+from sdspec.engine.walk import CallLine, Services, Walk, WalkContext
 from sdspec.engine.workers import Workers
 from sdspec.errors import SdspecError
 from sdspec.plan.estimate import first_rows

@@ -14,7 +14,8 @@ from typing import Protocol
 from sdspec.engine.caller import Turn
 from sdspec.engine.controller import Closed
 from sdspec.engine.schedule import Position, Schedule
-from sdspec.engine.walk import Outcome, Services, Walk, WalkContext, walk_steps
+from sdspec.engine.steps import Outcome, walk_steps
+from sdspec.engine.walk import Services, Walk, WalkContext
 from sdspec.errors import PrerequisiteError, RunFatal, StoreError
 from sdspec.plan.plan import Plan
 from sdspec.rows import Reject, Row

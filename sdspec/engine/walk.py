@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 from sdspec.calls import Answer, Ask
-from sdspec.contracts import Block, Check, StepContext, Verdict
+from sdspec.contracts import Block, Check, Verdict
 from sdspec.engine.budget import Budget
 from sdspec.engine.caller import Bought, Caller, SharedFailure, Turn
 from sdspec.engine.schedule import Position
+from sdspec.engine.steps import Outcome, WalkedContext, verdict_key
 from sdspec.engine.workers import CRASHED
 from sdspec.errors import CallError, RowFatal, Transient
-from sdspec.plan.plan import Step
-from sdspec.plan.verdicts import verdict_key
-from sdspec.prompts import TextError
-from sdspec.rows import Reject, Row
+from sdspec.rows import Row
 from sdspec.store.journal import Journal
-
-Outcome = tuple[Row, Reject | None]
-"""The row as far as it came, and why it ended, if it did."""
 
 
 @dataclass(slots=True)
@@ -66,21 +61,14 @@ class Services:
     budget: Budget
 
 
-class WalkContext(StepContext):
+class WalkContext(WalkedContext):
     """What the steps of one walk may do."""
 
     def __init__(self, walk: Walk, services: Services, turn: Turn) -> None:
-        self.name = ""
-        self.spec_seed = services.spec_seed
+        super().__init__(services.spec_seed)
         self._walk = walk
         self._services = services
         self._turn = turn
-        self.step: Step | None = None
-
-    def enter(self, step: Step) -> None:
-        """The next asks and verdicts are this step's."""
-        self.step = step
-        self.name = step.name
 
     async def ask(self, row: Row, ask: Ask, purpose: str) -> Answer:
         assert self.step is not None
@@ -117,35 +105,3 @@ class WalkContext(StepContext):
         if verdict.reason == CRASHED:
             return verdict
         return await self._services.journal.put_verdict(key, verdict)
-
-
-async def walk_steps(row: Row, steps: Sequence[Step], context: WalkContext) -> Outcome:
-    """The row after its row-wise steps, or with the reject that ended it."""
-    for step in steps:
-        context.enter(step)
-        try:
-            reject = await _step(row, step, context)
-        except RowFatal as refusal:
-            reject = Reject(step.name, refusal.code, refusal.message)
-        except Transient as failure:
-            reject = Reject(step.name, failure.code, f"{failure.message} (the next run tries again)", durable=False)
-        except TextError as wrong:
-            reject = Reject(step.name, "render_error", f"line {wrong.line} of the prompt: {wrong.message}")
-        if reject is not None:
-            return row, reject
-    return row, None
-
-
-async def _step(row: Row, step: Step, context: WalkContext) -> Reject | None:
-    part = step.part
-    if isinstance(part, Block):
-        out = await part.apply(row, context)
-        return out if isinstance(out, Reject) else None
-    assert isinstance(part, Check)
-    value = row.values[part.column]
-    verdict = await context.verdict(row, part, value)
-    evidence = {"ok": verdict.ok, "reason": verdict.reason, "detail": verdict.detail, **verdict.evidence}
-    row.notes.setdefault("checks", {})[step.name] = evidence
-    if verdict.ok:
-        return None
-    return Reject(step.name, verdict.reason, verdict.detail, value if isinstance(value, str) else None)

@@ -9,7 +9,7 @@ from sdspec.blocks.generate import Generate
 from sdspec.blocks.vary import Vary
 from sdspec.calls import Ask
 from sdspec.plan.plan import Model, Plan, Step
-from sdspec.plan.rehearsal import Asked, Held, rehearse
+from sdspec.plan.rehearsed import Asked, Rehearsed
 from sdspec.prices import Price, dollars, window_of
 from sdspec.rows import Row, canonical
 from sdspec.spec.models import BudgetSpec
@@ -80,11 +80,10 @@ class StepEstimate:
     """No call is left that was not looked at."""
 
 
-def estimate(plan: Plan, held: Held) -> tuple[StepEstimate, ...]:
-    """One estimate for each step that asks a model; `held` is what has been bought before."""
-    rehearsal = rehearse(plan, held, RENDERED)
+def estimate(plan: Plan, rehearsed: Rehearsed) -> tuple[StepEstimate, ...]:
+    """One estimate for each step that asks a model."""
     return tuple(
-        _estimate(plan, step, rehearsal.steps[step.name], rehearsal.whole)
+        _estimate(plan, step, rehearsed.steps[step.name], rehearsed.whole)
         for step in plan.steps
         if isinstance(step.part, Generate)
     )

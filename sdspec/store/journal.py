@@ -71,7 +71,7 @@ _Outcome = tuple[asyncio.Future[Any], Any, str | None]
 class Journal:
     """An open journal; made by `Journal.open`, closed by `close` or at the end of a `with` block.
 
-    `get` and `put` belong to an event loop; `count`, `has_many`, `stats`, `look` and `request` block and need none.
+    `get` and `put` belong to an event loop; `count`, `stats`, `look` and `request` block and need none.
     """
 
     def __init__(self, ledger: Ledger) -> None:
@@ -144,10 +144,6 @@ class Journal:
         """Calls held, errors included."""
         return self._do(Ledger.count)
 
-    def has_many(self, keys: Sequence[bytes]) -> set[bytes]:
-        """Those of the keys under which there is an answer or an error."""
-        return self._do(lambda ledger: ledger.has(keys))
-
     def stats(self) -> JournalStats:
         """What the journal holds in all."""
         return self._do(Ledger.stats)
@@ -156,10 +152,6 @@ class Journal:
         """As `get`, without an event loop."""
         found = self._do(lambda ledger: ledger.read("calls", [key])).get(key)
         return None if found is None else record_of(found)
-
-    def look_many(self, keys: Sequence[bytes]) -> dict[bytes, CallRecord]:
-        """Those of the calls that there are, by key."""
-        return {key: record_of(data) for key, data in self._do(lambda ledger: ledger.read("calls", keys)).items()}
 
     def look_verdict(self, key: bytes) -> Verdict | None:
         """As `get_verdict`, without an event loop."""

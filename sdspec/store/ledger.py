@@ -163,19 +163,15 @@ class Ledger:
     def read(self, table: str, keys: Sequence[bytes]) -> dict[bytes, dict[str, Any]]:
         """The records there are, by key."""
         found: dict[bytes, dict[str, Any]] = {}
-        for text in self._concatenated(table, "'\"' || hex(key) || '\":' || record", keys):
+        for text in self._concatenated(table, keys):
             try:
                 found.update((bytes.fromhex(name), data) for name, data in orjson.loads(f"{{{text}}}").items())
             except orjson.JSONDecodeError as error:
                 raise StoreError(f"journal {self.path}: {_WHY[sqlite3.SQLITE_CORRUPT]} ({error}).") from error
         return found
 
-    def has(self, keys: Sequence[bytes]) -> set[bytes]:
-        """Those of the keys that `calls` holds."""
-        texts = self._concatenated("calls", "hex(key)", keys)
-        return {bytes.fromhex(name) for text in texts for name in text.split(",")}
-
-    def _concatenated(self, table: str, what: str, keys: Sequence[bytes]) -> Iterator[str]:
+    def _concatenated(self, table: str, keys: Sequence[bytes]) -> Iterator[str]:
+        what = "'\"' || hex(key) || '\":' || record"
         with _explained(self.path):
             for chunk in _chunks(keys):
                 marks = ",".join("?" * len(chunk))

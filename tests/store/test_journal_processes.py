@@ -71,7 +71,7 @@ async def test_kill_loses_nothing_acknowledged(tmp_path: Path) -> None:
     numbers = [int(number) for word, number, *_ in told if word == "put"]
     assert len(numbers) >= 3000
     with Journal.open(tmp_path / "j") as journal:
-        assert journal.has_many([key(n) for n in numbers]) == {key(n) for n in numbers}
+        assert all(journal.look(key(n)) is not None for n in numbers)
         for n in numbers[-200:]:
             record = await journal.get(key(n))
             assert record is not None
@@ -101,4 +101,4 @@ def test_full_disk(tmp_path: Path) -> None:
     numbers = [int(words[1]) for words in told if words[0] == "put"]
     assert len(numbers) > 100
     with Journal.open(tmp_path / "j") as journal:
-        assert journal.has_many([key(n) for n in numbers]) == {key(n) for n in numbers}
+        assert all(journal.look(key(n)) is not None for n in numbers)
