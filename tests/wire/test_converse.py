@@ -14,6 +14,8 @@ from sdspec.calls import Ask, HttpResponse, Message, ModelCall
 from sdspec.errors import RowFatal, Transient
 
 NOVA = "us.amazon.nova-lite-v1:0"
+LLAMA = "us.meta.llama3-3-70b-instruct-v1:0"
+CLAUDE = "us.anthropic.claude-haiku-4-5-20251001-v1:0"
 SCHEMA = {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"]}
 
 texts = st.text(alphabet="abc é\n", min_size=1).map(lambda text: f"x{text}x")
@@ -53,6 +55,42 @@ def test_conversations_stand_as_litellm_writes_them(
     copied: list[Any] = [dict(message) for message in messages]
     theirs = wire._converse_config().transform_request(NOVA, copied, dict(extra), {}, {})
     assert orjson.loads(orjson.dumps(theirs)) == orjson.loads(wire.converse(ask(*messages), NOVA, extra))
+
+
+@pytest.mark.parametrize("model", [NOVA, LLAMA, CLAUDE])
+@settings(max_examples=15, deadline=None)
+@given(
+    schema=st.sampled_from([None, SCHEMA, {**SCHEMA, "additionalProperties": False}]),
+    temperature=st.none() | st.sampled_from([0.0, 0.7]),
+    max_tokens=st.none() | st.just(64),
+    stop=st.sampled_from([(), ("END",)]),
+    system=st.none() | texts,
+    last=texts,
+)
+def test_bodies_are_those_of_litellm_with_all_settings(
+    model: str,
+    schema: dict[str, Any] | None,
+    temperature: float | None,
+    max_tokens: int | None,
+    stop: tuple[str, ...],
+    system: str | None,
+    last: str,
+) -> None:
+    """Schema as a tool or as an output format, settings, conversation: as its transforms write them in full."""
+    messages = [Message(role="system", content=system)] if system else []
+    question = ask(
+        *messages,
+        Message(role="user", content=last),
+        schema=schema,
+        temperature=temperature,
+        max_tokens=max_tokens,
+        stop=stop,
+    )
+    config = wire._converse_config()
+    params = config.map_openai_params(wire.settings(question, structured=True), {}, model, False)
+    copied: list[Any] = [dict(message) for message in question.messages]
+    theirs = config.transform_request(model, copied, params, {}, {})
+    assert orjson.loads(orjson.dumps(theirs)) == orjson.loads(wire.converse(question, model, {}))
 
 
 def test_settings_of_one_ask_are_not_those_of_another() -> None:
