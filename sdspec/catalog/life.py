@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sdspec.errors import Problem, SpecError
+from sdspec.store.arrays import arrow_array
 from sdspec.store.columns import LINEAGE
 from sdspec.store.journal import Journal
 from sdspec.store.schema import python_rows
@@ -135,7 +136,7 @@ def _with_calls(life: Life, folder: Path, journal: Journal | None) -> Life:
     lines: dict[str, dict[str, Any]] = {}
     for batch in read_batches(folder, "calls"):
         if batch.num_rows:
-            asked = pc.is_in(batch.column("request"), value_set=pa.array(keys, pa.string()))
+            asked = pc.is_in(batch.column("request"), value_set=arrow_array(keys, pa.string()))
             mine = pc.or_(pc.equal(batch.column("row"), life.id), asked)
             for line in batch.filter(mine).to_pylist():
                 if line["row"] == life.id or line["request"] not in lines:  # of another row it may have ended otherwise

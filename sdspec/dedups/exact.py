@@ -13,7 +13,9 @@ from sdspec.contracts import Dedup, DedupIndex, Repeat
 from sdspec.store.jsontext import json_bytes
 
 FIRST_ROWS = 1 << 18
-"""Rows of the first table; each further one holds as many as all before it, so that none is ever made anew."""
+GROWTH = 7
+"""Rows of the first table. Each further one holds so many times those of all before it: none is ever made anew, and a
+row is looked up in few, two for two million rows."""
 DIGEST_BYTES = 16
 ID_BYTES = 8
 
@@ -52,7 +54,7 @@ class ExactIndex(DedupIndex):
             if (first := table.find(digest, bucket)) is not None:
                 return Repeat(first.hex(), f"row {first.hex()} already has this {', '.join(self._columns)}")
         if len(self._tables[-1].before) == self._tables[-1].rows:
-            self._tables.append(_Table(sum(table.rows for table in self._tables)))
+            self._tables.append(_Table(GROWTH * sum(table.rows for table in self._tables)))
         self._tables[-1].add(digest, bucket, bytes.fromhex(row))
         return None
 

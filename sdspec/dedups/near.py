@@ -41,8 +41,10 @@ BAND_ROWS = (32, 16, 8, 4, 2, 1)
 """Numbers in a band. Each is part of the one before, so that a pair found with wide bands is found with narrow ones."""
 LEAST_FOUND = 0.85
 """The widest band is taken that still finds this share of the pairs as similar as the threshold."""
-FIRST_ROWS = 1 << 16
-"""Rows of the first table; each further one holds as many as all before it, so that none is ever made anew."""
+FIRST_ROWS = 1 << 17
+GROWTH = 7
+"""Rows of the first segment. Each further one holds so many times those of all before it: none is ever made anew, and a
+row is looked up in few, two for a million rows."""
 ID_BYTES = 8
 
 
@@ -120,7 +122,7 @@ class NearIndex(DedupIndex):
     def _take_in(self, sign: bytes, keys: list[int], row: str) -> None:
         kept = len(self._ids) // ID_BYTES
         if not self._segments or kept == self._segments[-1].first + self._segments[-1].rows:
-            self._segments.append(_Segment(kept, max(FIRST_ROWS, kept), len(keys), len(sign)))
+            self._segments.append(_Segment(kept, GROWTH * kept or FIRST_ROWS, len(keys), len(sign)))
         self._segments[-1].add(sign, keys)
         self._ids += bytes.fromhex(row)
 
