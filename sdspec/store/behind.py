@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 
-MOST_WAITING = 8
+MOST_WAITING = 4
 """Jobs that may wait; who gives a further one waits for them, so that what they hold stays bounded."""
 
 

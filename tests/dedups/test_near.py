@@ -152,6 +152,19 @@ def test_planted_repeats_are_found_among_thousands():
     assert found == [None] * 1500 + list(range(1500))
 
 
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 3)), max_size=40))
+@settings(max_examples=40)
+def test_segments_do_not_decide(rows):
+    """However many segments the rows stand in, the same rows are refused for the same earlier ones."""
+    same = texts(*(f"{planted(12, 1, seed)[0]} {'word ' * changed}" for seed, changed in rows))
+    near = Near(columns=("q",), threshold=0.7)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("sdspec.dedups.near.FIRST_ROWS", 1)
+        patched.setattr("sdspec.dedups.near.GROWTH", 1)
+        in_many = repeats(near, same)
+    assert in_many == repeats(near, same)
+
+
 @pytest.mark.parametrize(("threshold", "width"), [(0.5, 4), (0.7, 4), (0.8, 8), (0.95, 16), (1.0, 32), (0.1, 1)])
 def test_bands_follow_the_threshold(threshold, width):
     """The widest band is taken that still finds most pairs as similar as the threshold."""
