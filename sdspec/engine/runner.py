@@ -57,6 +57,7 @@ class Runner:
         self._gate: list[tuple[Position, asyncio.Future[None]]] = []
         self._held = 0
         self._let_go: list[Position] = []
+        """Finished rows of which only this is kept; thousands may stand behind one slow call."""
         self._woken = asyncio.Event()
         self._ended = asyncio.Event()
         self._unpaid: set[Position] = set()
@@ -100,7 +101,7 @@ class Runner:
                 self._commit_or_stop()
             for task in self._tasks.values():
                 task.cancel()
-        return sum(1 for walk in self._open.values() if walk.finished or walk.bought)
+        return len(self._let_go) + sum(1 for walk in self._open.values() if walk.finished or walk.bought)
 
     async def _settle(self) -> None:
         """Calls in flight are journaled; the rows that waited for them have gone as far as they can."""
@@ -142,8 +143,8 @@ class Runner:
 
     def _commit_ready(self) -> None:
         while (position := self._next_ready()) is not None:
-            walk = self._open[position]
-            if walk.outcome is None:
+            walk = self._open.get(position)
+            if walk is None or walk.outcome is None:
                 self._recall()
                 return
             kept = self._commit(*walk.outcome)
@@ -162,7 +163,7 @@ class Runner:
         running = sum(1 for position in self._tasks if self._open[position].again)
         while self._let_go and running < RECALLED:
             position = heapq.heappop(self._let_go)
-            self._open[position].again = True
+            self._open[position] = Walk(position, finished=True, again=True)
             self._begin(position)
             running += 1
 
@@ -210,6 +211,7 @@ class Runner:
         durable = reject is None or reject.durable
         if self._held >= HELD_ROWS and durable and not walk.again and walk.position != self._schedule.head:
             heapq.heappush(self._let_go, walk.position)
+            del self._open[walk.position]
             return
         walk.outcome = outcome
         self._held += 1

@@ -32,6 +32,10 @@ _APPLICATION = 0x5D5BEC01
 """The file's `application_id`: marks it as a journal of sdspec."""
 BUSY_S = 30.0
 """How long another process may hold the file before that is an error."""
+_CHECKPOINT_PAGES = 8000
+"""So much of the write-ahead log (32 MB) is gathered until it goes into the file, while all puts wait. Keys are random:
+in a journal of a million calls each put changes another page of the index, and pages are written less often so. With
+SQLite's 1000, 40,000 puts took 1.2 times as long, wrote 1.7 times as many bytes, and waited eight times as often."""
 _SHAPES = (128, 16, 1)
 """Rows per statement: few shapes, so that the prepared statements are found again."""
 _Thing = TypeVar("_Thing")
@@ -134,6 +138,7 @@ class Ledger:
                 time.sleep(0.01)
         db.execute("PRAGMA synchronous = FULL")
         db.execute("PRAGMA cache_size = -32000")
+        db.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
         db.execute("PRAGMA journal_size_limit = 67108864")
         with self._transaction():
             if not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:

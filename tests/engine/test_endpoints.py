@@ -1,5 +1,6 @@
 """Runs on an OpenAI-compatible server over real sockets: typed failures, what they cost, what is kept secret."""
 
+import gc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,8 @@ from typing import Any
 import pytest
 
 from sdspec.api import Run
+from sdspec.engine import runner
+from sdspec.rows import Row
 from tests.recipes import counts, run_spec, write_spec
 from tests.servers.openai import Behaviour, Fault, OpenAIServer, openai_server_in_thread
 
@@ -68,6 +71,35 @@ def test_a_call_that_always_hangs_is_a_reject_that_the_next_run_tries_again(tmp_
         second = run_on(server, tmp_path)
         assert counts(second)["rejected"] == {}
         assert server.asked[next(iter(hung))] == 3
+
+
+def test_behind_a_hung_first_call_all_others_finish_in_bounded_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first call hangs until all others were asked: few rows are held meanwhile, and all are right in the end."""
+    monkeypatch.setattr(runner, "HELD_ROWS", 32)
+    size, lanes = 400, 16
+    hung: list[str] = []
+    held: list[int] = []
+
+    def fault(prompt: str, attempt: int) -> Fault | None:
+        hung[:] = hung or [prompt]
+        if prompt != hung[0]:
+            return None
+        if len(server.asked) < size:
+            return Fault(hang=True)
+        held.append(sum(isinstance(one, Row) for one in gc.get_objects()))
+        return None
+
+    few = ["engine.timeout_s=0.3", "engine.max_tries=1000", f"engine.concurrency={lanes}"]
+    with openai_server_in_thread(Behaviour(fault=fault)) as server:
+        late = run_on(server, tmp_path / "late", *few, size=size)
+    with openai_server_in_thread(Behaviour()) as calm:
+        early = run_on(calm, tmp_path / "early", size=size)
+    assert counts(late)["kept"] == counts(late)["calls"]["made"] == size
+    assert max(server.asked[prompt] for prompt in server.asked if prompt != hung[0]) == 1
+    assert held[0] <= runner.HELD_ROWS + 2 * lanes + 32 + 1, "held, those that walk, and the hung one"
+    assert late.record()["rows_sha256"] == early.record()["rows_sha256"]
 
 
 def test_rows_that_fail_run_after_run_do_not_become_an_outage(tmp_path: Path) -> None:
