@@ -291,6 +291,8 @@ def plan_of(run: Run, overrides: Sequence[str] = ()) -> Plan:
     if problems := [_not_of_budgets(word, run) for word in overrides if not _OF_BUDGETS.match(word)]:
         raise SpecError(problems)
     record = run.record()
+    if not (run.path / "spec.yaml").is_file():
+        raise StoreError(f"run {run.path.name} was killed before it began, and asked nothing: run its spec again.")
     last = [f"budget.{name}={'null' if most is None else most}" for name, most in record.get("budget", {}).items()]
     plan = compile(load(run.path / "spec.yaml", [*last, *overrides]))
     planned = record["plan"]

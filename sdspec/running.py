@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -74,8 +75,18 @@ async def _finished(plan: Plan, folder: RunFolder, journal: Journal, observer: O
     folder.end(summary.status, _outcome(plan, summary))
     if summary.why == CANCELLED:
         raise asyncio.CancelledError
-    _write_files(plan, folder)
+    try:
+        _write_files(plan, folder)
+    except KeyboardInterrupt:
+        observer.warn(
+            f"interrupted while files were made of the rows, which are all kept; {_resume(folder)} makes them"
+        )
+        raise
     return summary
+
+
+def _resume(folder: RunFolder) -> str:
+    return f"sdspec resume {os.path.relpath(folder.path)}"
 
 
 def _write_files(plan: Plan, folder: RunFolder) -> None:
@@ -87,9 +98,11 @@ def _write_files(plan: Plan, folder: RunFolder) -> None:
 
 
 def _failed(folder: RunFolder, found: BaseException) -> None:
-    why = str(found) if isinstance(found, SdspecError) else f"{type(found).__name__}: {found}"
+    status, why = "failed", str(found) if isinstance(found, SdspecError) else f"{type(found).__name__}: {found}"
+    if isinstance(found, KeyboardInterrupt | asyncio.CancelledError):
+        status = why = "interrupted"
     try:
-        folder.end("failed", {"why": why})
+        folder.end(status, {"why": why})
     except StoreError:  # the disk is full: the first error says so
         return
 

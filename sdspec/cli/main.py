@@ -55,9 +55,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         _drop_stdout()
     except OSError as error:
-        if error.errno != errno.ENOSPC:
+        if error.errno not in (errno.ENOSPC, errno.EIO):
             raise
         _drop_stdout()
+        if error.errno == errno.EIO:  # the terminal was closed
+            return code
         tell(f"sdspec: cannot write the output: {error.strerror}")
         return 1
     return code

@@ -44,8 +44,13 @@ def watcher(plan: Plan, *, quiet: bool) -> Iterator[Observer]:
         yield Plain(plan)
         return
     shown = OnTerminal(plan, console)
-    with Live(shown, console=console, refresh_per_second=5, transient=True):
+    live = Live(shown, console=console, refresh_per_second=5, transient=True)
+    live.start(refresh=True)
+    try:
         yield shown
+    finally:
+        with suppress(OSError):  # the terminal was closed
+            live.stop()
 
 
 class Quiet(Observer):
@@ -126,7 +131,8 @@ class OnTerminal(Quiet):
         self._said = text
 
     def warn(self, text: str) -> None:
-        self._console.print(Text(text, style="yellow"))
+        with suppress(OSError):  # the terminal was closed
+            self._console.print(Text(text, style="yellow"))
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         width = options.max_width - 1  # a full line would make some terminals begin another

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import errno
 import os
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -43,16 +44,28 @@ def main(args: argparse.Namespace) -> int:
 def report(run: api.Run, args: argparse.Namespace) -> int:
     """The result is on stdout, its last line the run folder; the exit code tells of the run, read or not."""
     assert run.summary is not None
-    with suppress(BrokenPipeError):
+    with _unread():
         if args.json:
             print_json(run.record())
         elif not args.quiet:
             print_result(run)
     if run.summary.status != "done":
         tell(_ending(run.record(), run.path))
-    with suppress(BrokenPipeError):
+    with _unread():
         print(relative(run.path))
     return EXIT_CODES[run.summary.status]
+
+
+@contextmanager
+def _unread() -> Iterator[None]:
+    """The reader of stdout may have gone, or the terminal been closed."""
+    try:
+        yield
+    except BrokenPipeError:
+        return
+    except OSError as error:
+        if error.errno != errno.EIO:
+            raise
 
 
 def relative(path: Path) -> str:

@@ -31,6 +31,8 @@ TICK_S = 0.2
 """Pause between two looks at the progress."""
 FLUSH_S = 5.0
 """Committed rows can be read from the run folder after at most this long."""
+BUSY_SAID_S = 2.0
+"""A commit takes milliseconds; one that takes longer than this is told."""
 CHECK_WORKERS = 2
 CANCELLED = "cancelled"
 """Why a run ended whose task was cancelled."""
@@ -181,7 +183,7 @@ async def _watch(
         if budget.reached:
             for caller in services.callers.values():
                 caller.close()  # what has not been sent yet is not sent any more
-        observer.waiting(next((text for one in controllers if (text := one.holds_back())), ""))
+        observer.waiting(_waits_for(services, [one.holds_back() for one in controllers]))
         observer.tick(tally, sum(one.out for one in controllers), budget.session_s)
         if time.monotonic() - flushed > FLUSH_S:
             flushed = time.monotonic()
@@ -193,23 +195,36 @@ async def _watch(
                 return
 
 
+def _waits_for(services: Services, held_back: list[str]) -> str:
+    """What holds calls back just now; empty when nothing does."""
+    if (busy_s := services.journal.busy_s) > BUSY_SAID_S:
+        return f"the journal is locked by another process, or its disk is slow: waiting for {busy_s:.0f} s"
+    elsewhere = sum(caller.rivals.awaited for caller in services.callers.values())
+    if elsewhere and not any(caller.controller.out for caller in services.callers.values()):
+        return f"waiting for {elsewhere} answers that another process is buying"
+    return next(filter(None, held_back), "")
+
+
 @contextmanager
 def _signals(runner: Runner, observer: Observer) -> Iterator[None]:
-    """SIGINT and SIGTERM end the run in order; a second one ends it now. Outside the main thread they are not ours."""
+    """What asks the process to end ends the run in order, a second time now. Outside the main thread it is not ours.
+
+    SIGHUP says that the terminal was closed; under nohup it is ignored, and stays so.
+    """
     loop = asyncio.get_running_loop()
     seen = 0
 
     def interrupt() -> None:
         nonlocal seen
         seen += 1
+        runner.stop("interrupted", "interrupted", grace_s=None if seen == 1 else 0.0)
         if seen == 1:
             observer.warn("stopping: waiting for the calls in flight; once more to stop now")
-            runner.stop("interrupted", "interrupted")
-        else:
-            runner.stop("interrupted", "interrupted", grace_s=0.0)
 
     caught = []
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN:
+            continue
         try:
             loop.add_signal_handler(number, interrupt)
             caught.append(number)

@@ -82,6 +82,7 @@ class Journal:
         self._woken = False
         self._closing = False
         self._broken: str | None = None
+        self._began: float | None = None
         self._thread = Thread(target=self._serve, name="journal", daemon=True)
         self._thread.start()
 
@@ -162,6 +163,12 @@ class Journal:
         """The request that was put with a call; None where there was none."""
         return self._do(lambda ledger: ledger.request(key))
 
+    @property
+    def busy_s(self) -> float:
+        """For how long the file has been at work on one batch: another process may keep it locked."""
+        began = self._began
+        return 0.0 if began is None else time.monotonic() - began
+
     def close(self) -> None:
         """Everything queued is on the disk and the file is closed; a second close does nothing."""
         self._closing = True
@@ -208,6 +215,11 @@ class Journal:
             _abandon([*taken, *self._queue], StoreError(f"journal {self.path}: its thread has ended."))
 
     def _batch(self, operations: list[_Operation]) -> None:
+        self._began = time.monotonic()
+        self._work(operations)
+        self._began = None
+
+    def _work(self, operations: list[_Operation]) -> None:
         _deliver(self._read([one for one in operations if isinstance(one, _Get)]))
         for one in operations:
             if isinstance(one, _Do):

@@ -140,12 +140,9 @@ class Ledger:
         db.execute("PRAGMA cache_size = -32000")
         db.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
         db.execute("PRAGMA journal_size_limit = 67108864")
-        with self._transaction():
-            if not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-                for statement in _TABLES.split(";"):
-                    db.execute(statement)
-                db.execute(f"PRAGMA application_id = {_APPLICATION}")
-                db.execute(f"PRAGMA user_version = {FORMAT}")
+        if not self._has_tables():  # else who only looks would wait for one that writes
+            with self._transaction():
+                self._make_tables()
         if db.execute("PRAGMA application_id").fetchone()[0] != _APPLICATION:
             raise StoreError(f"journal {self.path}: this SQLite file is not a journal of sdspec. {_MOVE}.")
         if (found := db.execute("PRAGMA user_version").fetchone()[0]) != FORMAT:
@@ -153,6 +150,18 @@ class Ledger:
                 f"journal {self.path}: it has format {found}, and this sdspec reads format {FORMAT}. "
                 f"Use the sdspec that wrote it; {_MOVE}."
             )
+
+    def _has_tables(self) -> bool:
+        return bool(self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0])
+
+    def _make_tables(self) -> None:
+        """Inside a transaction; another process may just have made them."""
+        if self._has_tables():
+            return
+        for statement in _TABLES.split(";"):
+            self._db.execute(statement)
+        self._db.execute(f"PRAGMA application_id = {_APPLICATION}")
+        self._db.execute(f"PRAGMA user_version = {FORMAT}")
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:

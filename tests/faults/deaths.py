@@ -1,4 +1,4 @@
-"""Ends a process by SIGKILL just before its n-th operation on a disk, or in the middle of it.
+"""Ends a process by a signal just before its n-th operation on a disk, or in the middle of it.
 
 Counted are those that change files below a folder: files opened to be written, written whole, synced, renamed and
 removed; folders made and removed; each part of a Parquet file; each statement that begins, fills or ends a transaction.
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import re
-import signal
 import sqlite3
 import sys
 from collections import Counter
@@ -30,25 +29,28 @@ Point = tuple[str, int]
 class Deaths:
     """Counts the operations of this process, writes each to a list, and dies at one of them."""
 
-    def __init__(self, below: Path, at: int | Point | None, listed: Path) -> None:
-        """It dies at the operation of this number, from 1, or at such a one."""
+    def __init__(self, below: Path, at: Point, listed: Path, by: int) -> None:
+        """At that operation it gets the signal `by`."""
+        self._by = by
         self._below = str(below)
         self._at = at
-        self._all = 0
         self._kinds: Counter[str] = Counter()
         self._listed = os.open(listed, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
     def due(self, what: str) -> bool:
         """Counts one operation more; True when it is the last one."""
         os.write(self._listed, f"{what}\n".encode())
-        self._all += 1
         self._kinds[what] += 1
-        return self._at in (self._all, (what, self._kinds[what]))
+        return self._at == (what, self._kinds[what])
 
     def before(self, what: str) -> None:
         """Dies instead of the operation, when its time has come."""
         if self.due(what):
-            die()
+            self.die()
+
+    def die(self) -> None:
+        """After SIGKILL the process is gone, and nothing of it is cleaned up."""
+        os.kill(os.getpid(), self._by)
 
     def heard(self, event: str, arguments: tuple[Any, ...]) -> None:
         """An audit hook."""
@@ -66,11 +68,6 @@ class Deaths:
 def _name(path: object) -> str:
     """The file's name, equal in all processes and seconds."""
     return re.sub(r"\.\d+(?=\.(tmp|old)$)|^\d{4}-\d\d-\d\d_[\d-]+", "", Path(str(path)).name)
-
-
-def die() -> None:
-    """The process is gone, and nothing of it is cleaned up."""
-    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def bring(deaths: Deaths) -> None:
@@ -91,7 +88,7 @@ def _bring_to_files(deaths: Deaths) -> None:
     def written(path: Path, data: bytes) -> int:
         if deaths.due(f"half of {_name(path)}"):
             write_bytes(path, data[: len(data) // 2])
-            die()
+            deaths.die()
         return write_bytes(path, data)
 
     os.fsync = synced

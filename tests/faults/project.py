@@ -105,6 +105,8 @@ def gone_on(zygote: Zygote, made: Project, *, resume_first: bool) -> list[dict[s
         if resumes and not cut:
             continue
         ended = zygote.run(made.folder, ["resume", str(cut[0]), "--quiet"] if resumes else made.words)
+        if resumes and ended.code == 1 and "was killed before it began" in ended.err:
+            continue
         assert ended.code == 0, (resumes, ended.err)
         found.append(outcome(made.folder / ended.folder))
     return found

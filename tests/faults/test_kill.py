@@ -1,6 +1,7 @@
 """SIGKILL at chosen operations on the disk, at every one of them, and at any time."""
 
 import re
+import signal
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -79,17 +80,22 @@ def test_a_kill_at_a_chosen_point(
 
 
 @pytest.mark.slow
-def test_a_kill_at_every_kind_of_operation_on_the_disk(zygote: Zygote, calm: Calm, at: At, tmp_path: Path) -> None:
-    """Law 3, wherever the disk can be left in another state: of each kind of operation the first ones and the last."""
+@pytest.mark.parametrize("by", [signal.SIGKILL, signal.SIGINT], ids=["SIGKILL", "SIGINT"])
+def test_a_signal_at_every_kind_of_operation(by: int, zygote: Zygote, calm: Calm, at: At, tmp_path: Path) -> None:
+    """Law 3, wherever the disk can be left in another state: of each kind of operation the first and the last."""
     wrong: dict[Point, list[str]] = {}
     counted = Counter(calm[1])
-    points = [(name, which) for name in counted for which in {1, 2, counted[name]} if which <= counted[name]]
+    points = [(name, which) for name in counted for which in {1, counted[name]}]
     for number, point in enumerate(points):
         folder = tmp_path / str(number)
         folder.mkdir()
         made = project(folder, at)
-        if not zygote.run(made.folder, made.words, point).killed:
+        ended = zygote.run(made.folder, made.words, point, by)
+        if ended.code == 0 and by == signal.SIGKILL:
             continue  # as many commits as before there need not be
-        if found := wrong_after(zygote, made, calm[0], resume_first=number % 2 == 0):
+        found = wrong_after(zygote, made, calm[0], resume_first=number % 2 == 0)
+        if ended.code not in (-9, 0, 130) or "Traceback" in ended.err:
+            found.append(f"exit {ended.code}: {ended.err}")
+        if found:
             wrong[point] = found
     assert {} == wrong

@@ -1,7 +1,7 @@
 """Commands in forks of one process that has imported everything: hundreds of runs, without two seconds of imports each.
 
     with Zygote.started() as zygote:
-        ended = zygote.run(folder, ["run", "colours"], kill_at=17)
+        ended = zygote.run(folder, ["run", "colours"], kill_at=("sqlite: COMMIT", 3))
 
 `python -m tests.faults.zygote` is the process itself: a line of JSON for each command in, one for each end out.
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import traceback
@@ -73,14 +74,14 @@ class Zygote:
             yield cls(process, scratch)
             process.stdin.close()
 
-    def run(self, folder: Path, words: Sequence[str], kill_at: int | Point | None = None) -> Ended:
-        """`sdspec WORDS` in the folder, to its end; it dies at the operation on the disk that `kill_at` says."""
+    def run(self, folder: Path, words: Sequence[str], kill_at: Point | None = None, by: int = signal.SIGKILL) -> Ended:
+        """`sdspec WORDS` in the folder, to its end; at the operation `kill_at` on the disk it gets the signal `by`."""
         assert self._process.stdout is not None
         assert self._process.stdin is not None
         files = {name: str(self._scratch / name) for name in ("out", "err", "operations")}
         for path in files.values():
             Path(path).unlink(missing_ok=True)
-        order = {"folder": str(folder), "words": list(words), "kill_at": kill_at, **files}
+        order = {"folder": str(folder), "words": list(words), "kill_at": kill_at, "by": by, **files}
         self._process.stdin.write(json.dumps(order) + "\n")
         self._process.stdin.flush()
         code = json.loads(self._process.stdout.readline())
@@ -117,8 +118,8 @@ def _run(order: dict[str, Any]) -> None:
         os.chdir(order["folder"])
         for number, name in ((1, "out"), (2, "err")):
             os.dup2(os.open(order[name], os.O_WRONLY | os.O_CREAT), number)
-        at = tuple(order["kill_at"]) if isinstance(order["kill_at"], list) else order["kill_at"]
-        bring(Deaths(Path(order["folder"]), at, Path(order["operations"])))
+        name, which = order["kill_at"] or ("", 0)
+        bring(Deaths(Path(order["folder"]), (name, which), Path(order["operations"]), order["by"]))
         code = sdspec(order["words"])
         sys.stdout.flush()
     except BaseException:  # noqa: BLE001  # the fork must end here, whatever happened
