@@ -18,7 +18,8 @@ from pathlib import Path
 
 import orjson
 
-from sdspec.embedded.cache import cache_folder, writable
+from sdspec.digests import cache_folder
+from sdspec.embedded.cache import writable
 from sdspec.embedded.llama import Settings
 from sdspec.errors import PrerequisiteError
 

@@ -17,7 +17,8 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
-from sdspec.embedded.cache import cache_folder, file_sha256, weights_sha256, writable
+from sdspec.digests import cache_folder
+from sdspec.embedded.cache import file_sha256, weights_sha256, writable
 from sdspec.errors import PrerequisiteError
 
 MODEL_ID = "smollm2-135m-instruct"

@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 
+from sdspec.digests import remembered_sha256
 from sdspec.errors import did_you_mean
 from sdspec.spec.entries import (
     Entry,
@@ -73,11 +74,9 @@ def _at(data: Any, key: Key) -> Any:
 
 
 def _weights(path: Path) -> InputFile:
-    """Weights are hashed, since their hash stands for the model in the journal; they are not read into memory."""
+    """Weights are hashed, since their hash stands for the model in the journal; once, and not read into memory."""
     try:
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-            return InputFile(path, digest, path.stat().st_size, None)
+        return InputFile(path, remembered_sha256(path), path.stat().st_size, None)
     except OSError as error:
         raise UnusableError(Fault("", f"cannot be read: {error.strerror}.")) from None
 

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from sdspec.digests import cache_folder
 from sdspec.embedded import weights
-from sdspec.embedded.cache import cache_folder, file_sha256, weights_sha256
+from sdspec.embedded.cache import file_sha256, weights_sha256
 from sdspec.errors import PrerequisiteError
 
 ROOT = Path(__file__).parents[2]

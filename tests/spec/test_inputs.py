@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 
 import pytest
 
+from sdspec import digests
 from tests.spec.conftest import Project
 
 SEEDS = ("template", "seeds_file")
@@ -193,6 +195,18 @@ def test_weights(project: Project):
     assert str(path) == spec.config.model.path == spec.raw["model"]["path"]
     (problem,) = project.problems(project.spec("model: {path: w/none.gguf}\n"))
     assert "model.path: w/none.gguf: cannot be read: No such file or directory." in problem
+
+
+def test_weights_are_hashed_once(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Gigabytes are not read again each time that a spec is loaded; a file that was written since is."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    path, spec = project.write("specs/tiny.gguf", "GGUF"), project.spec("model: {path: tiny.gguf}\n")
+    hashed: list[Path] = []
+    monkeypatch.setattr(digests, "file_sha256", lambda path: hashed.append(path) or "00")
+    assert ["00", "00"] == [project.right(spec).inputs[("model", "path")].sha256 for _ in range(2)]
+    path.write_text("other weights")
+    project.right(spec)
+    assert [path, path] == hashed
 
 
 def test_both_in_one_file(project: Project):
