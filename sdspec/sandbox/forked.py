@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import cache
 from shutil import rmtree
 
 from sdspec.sandbox.child import Limits, Pipes, become_interpreter
@@ -21,6 +22,7 @@ from sdspec.sandbox.isolation import Isolation
 
 FOLDER = b"/answer"
 """Stands in what the code says for its folder, whose name is another one each time."""
+PREFIX = "sdspec-code-"
 KEPT_BYTES = 16384
 """Of output its beginning, of errors their end; the rest is read and thrown away."""
 LEFT_BYTES = 2**20
@@ -100,15 +102,52 @@ class _Pipe:
 
 @contextmanager
 def _empty_folder(below: str) -> Iterator[str]:
-    folder = tempfile.mkdtemp(prefix="sdspec-", dir=below)
+    """A folder that is locked while it is needed: one without a lock is left over from a process that was killed."""
+    _clear_leftovers(below)
+    folder, lock = _locked_folder(below)
     try:
         yield folder
     finally:
-        try:
-            rmtree(folder)
-        except (OSError, RecursionError):  # folders without rights, or thousands in one another
-            subprocess.run(["chmod", "-R", "u+rwx", folder], stderr=subprocess.DEVNULL, check=False)
-            subprocess.run(["rm", "-rf", folder], stderr=subprocess.DEVNULL, check=False)
+        _remove(folder)
+        os.close(lock)
+
+
+def _locked_folder(below: str) -> tuple[str, int]:
+    import fcntl  # here, since only Unix has it
+
+    while True:
+        folder = tempfile.mkdtemp(prefix=PREFIX, dir=below)
+        lock = os.open(folder, os.O_RDONLY)
+        with suppress(OSError):  # a file system without locks: its leftovers stay
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        if os.access(folder, os.F_OK):  # else somebody took it for a leftover before it was locked
+            return folder, lock
+        os.close(lock)
+
+
+@cache
+def _clear_leftovers(below: str) -> None:
+    """Folders of processes that were killed are gone; looked for once, since it takes a look at each name there."""
+    import fcntl  # here, since only Unix has it
+
+    with os.scandir(below) as entries:
+        names = [entry.path for entry in entries if entry.name.startswith(PREFIX)]
+    for folder in names:
+        with suppress(OSError):  # another user's, or one that is needed
+            lock = os.open(folder, os.O_RDONLY)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _remove(folder)
+            finally:
+                os.close(lock)
+
+
+def _remove(folder: str) -> None:
+    try:
+        rmtree(folder)
+    except (OSError, RecursionError):  # folders without rights, or thousands in one another
+        subprocess.run(["chmod", "-R", "u+rwx", folder], stderr=subprocess.DEVNULL, check=False)
+        subprocess.run(["rm", "-rf", folder], stderr=subprocess.DEVNULL, check=False)
 
 
 def _started(folder: str, code: bytes, limits: Limits, isolation: Isolation, writing: tuple[int, int]) -> int:

@@ -1,5 +1,6 @@
 """The server process that forks for others: what happens to it, or to who asks it, leaves nothing behind."""
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -82,6 +83,30 @@ def test_a_killed_server_costs_one_answer(below: Path) -> None:
         with pytest.raises(EOFError):
             waiting.result()
         assert execute(b"print('second')", LIMITS, strongest()).output == b"second\n"
+
+
+def test_what_a_killed_server_left_is_taken_away_by_the_next(below: Path) -> None:
+    """SIGKILL leaves the folder of the code, which no other process would ever look for; a folder in use stays."""
+    in_use = below / "sdspec-code-in-use"
+    in_use.mkdir()
+    lock = os.open(in_use, os.O_RDONLY)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    (below / "sdspec-of-somebody-else").mkdir()
+    stays = ["sdspec-code-in-use", "sdspec-of-somebody-else"]
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(execute, ENDLESS, LIMITS, strongest())
+        until(lambda: len(list(below.iterdir())) == 3)
+        (left,) = [
+            path for path in below.iterdir() if path.name not in ("sdspec-code-in-use", "sdspec-of-somebody-else")
+        ]
+        for pid in servers_of(os.getpid()):
+            os.kill(pid, signal.SIGKILL)
+        with pytest.raises(EOFError):
+            waiting.result()
+    assert left.exists()
+    execute(b"", LIMITS, strongest())
+    assert sorted(path.name for path in below.iterdir()) == stays
+    os.close(lock)
 
 
 def test_threads_that_ask_at_once_have_their_own_answers(below: Path) -> None:
