@@ -15,8 +15,9 @@ cost little of it: estimates err on both sides of the threshold.
 | 0.8       | 0   | 0   | 0.5  | 8.9  | 50   | 93   | 99.9 | 100  | 100 |
 | 0.9       | 0   | 0   | 0    | 0    | 0.1  | 4.2  | 48   | 98.8 | 100 |
 
-A row of 100 words takes some 150 microseconds, after a million kept rows 250. Where most rows share most of their text,
-nearly each pair of them is compared, at a microsecond each: name the columns that differ.
+A row of 12 words takes some 35 microseconds, one of 100 words 100, and after a million kept rows 55 more. Where most
+rows share most of their text, nearly each pair of them is compared, at a microsecond each: name the columns that
+differ.
 """
 
 from __future__ import annotations
