@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 from sdspec.calls import Answer, Ask
 from sdspec.contracts import Provider
+from sdspec.engine import clock
 from sdspec.engine.aside import aside
 from sdspec.engine.budget import Purse
 from sdspec.engine.controller import Closed, Controller
@@ -338,9 +339,9 @@ class Caller:
 
     def _record(self, ask: Ask, said: Answer | RowFatal, latency_s: float) -> CallRecord:
         if isinstance(said, Answer):
-            return CallRecord(ask.model.id, time.time(), latency_s, answer=said, cost_usd=self._purse.usd(said))
+            return CallRecord(ask.model.id, clock.now(), latency_s, answer=said, cost_usd=self._purse.usd(said))
         refusal = Refusal(said.code, said.message, said.status, said.tokens)
-        record = CallRecord(ask.model.id, time.time(), latency_s, error=refusal)
+        record = CallRecord(ask.model.id, clock.now(), latency_s, error=refusal)
         return record if record.charged is None else replace(record, cost_usd=self._purse.usd(record.charged))
 
     async def _keep(self, ask: Ask, record: CallRecord) -> CallRecord:

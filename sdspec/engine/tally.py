@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from typing import Any
 
+from sdspec.engine import clock
 from sdspec.engine.caller import Bought
 from sdspec.store.records import CallRecord
 
@@ -149,7 +149,7 @@ class Tally:
         """
         if self._before and not whole:
             return {**self._before, "wall_s": round(wall_s, 3)}
-        at = datetime.fromtimestamp(time.time()).astimezone()
+        at = datetime.fromtimestamp(clock.now()).astimezone()
         return {
             "calls": self.made,
             "tokens": self.tokens,

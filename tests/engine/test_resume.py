@@ -5,16 +5,21 @@ import json
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import pytest
+
+import sdspec.api
 from sdspec.engine.controller import ALIKE_REFUSALS, Controller
 from sdspec.engine.tally import Tally, Usage
 from sdspec.errors import RowFatal
 from tests.engine.callers import load
 from tests.engine.test_endpoints import ENDPOINT, run_on
 from tests.recipes import cli, run_spec, write_spec
-from tests.servers.openai import openai_server_in_thread
+from tests.servers.openai import Behaviour, openai_server_in_thread
 
 SLOW_FINISH = """
 import sys, time
@@ -122,3 +127,24 @@ def test_a_resumed_run_remembers_how_long_answers_take() -> None:
     first = Tally(10, latency_s=200.0, steps={"generate": Usage(calls=10)}, bill=Usage(calls=10))
     again = Tally.carried(10, {"spent": first.spent(300.0, whole=True)})
     assert again.latency_s / again.made == 20.0
+
+
+@pytest.mark.parametrize("jump_s", [3600.0, -3600.0])
+def test_a_clock_that_is_set_in_mid_run_counts_no_answer_twice(
+    jump_s: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Law 3: which answers a killed run had counted hangs on their order, not on what the clock was set to."""
+    real, asked = time.time, [0]
+
+    def answer(body: dict[str, Any]) -> str:
+        asked[0] += 1
+        if asked[0] == 10:
+            monkeypatch.setattr(time, "time", lambda: real() + jump_s)
+        return json.dumps({"question": f"q{asked[0]}", "answer": "a"})
+
+    with openai_server_in_thread(Behaviour(answer=answer)) as server:
+        cut = run_on(server, tmp_path, "engine.concurrency=1")
+        counted = cut.record()["counts"]["calls"]["made"]
+        marked_running(cut.path, lambda record: record["spent"].update(whole=False))
+        resumed = sdspec.api.resume(sdspec.api.open_run(str(cut.path), tmp_path / "outputs"))
+    assert (20, 20) == (counted, resumed.record()["counts"]["calls"]["made"])
