@@ -1,5 +1,7 @@
 """SIGKILL at chosen operations on the disk, at every one of them, and at any time."""
 
+import os
+import random
 import re
 import signal
 from collections import Counter
@@ -33,6 +35,8 @@ POINTS = (
     ("half of .README.md.tmp", 0),
 )
 """An operation, and which of those of its name."""
+TRIED = 16
+"""So many others are tried, always the same; each takes three runs."""
 
 
 @pytest.fixture(scope="module")
@@ -81,12 +85,13 @@ def test_a_kill_at_a_chosen_point(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("by", [signal.SIGKILL, signal.SIGINT], ids=["SIGKILL", "SIGINT"])
-def test_a_signal_at_every_kind_of_operation(by: int, zygote: Zygote, calm: Calm, at: At, tmp_path: Path) -> None:
-    """Law 3, wherever the disk can be left in another state: of each kind of operation the first and the last."""
+def test_a_signal_at_any_kind_of_operation(by: int, zygote: Zygote, calm: Calm, at: At, tmp_path: Path) -> None:
+    """Law 3, wherever the disk can be left in another state; SDSPEC_ALL_FAULTS=1 tries all, in ten minutes each."""
     wrong: dict[Point, list[str]] = {}
     counted = Counter(calm[1])
-    points = [(name, which) for name in counted for which in {1, counted[name]}]
-    for number, point in enumerate(points):
+    points = [(name, which) for name in counted for which in sorted({1, counted[name]})]
+    tried = points if "SDSPEC_ALL_FAULTS" in os.environ else random.Random(by).sample(points, TRIED)
+    for number, point in enumerate(tried):
         folder = tmp_path / str(number)
         folder.mkdir()
         made = project(folder, at)
