@@ -113,17 +113,10 @@ def compile(spec: Spec) -> Plan:
 
 def estimate(plan: Plan) -> tuple[StepEstimate, ...]:
     """What the plan would ask, and how much of that the journal already holds; no call is made."""
-    from sdspec.engine.rehearsal import NothingHeld, rehearse
-    from sdspec.plan.estimate import RENDERED
+    from sdspec.engine.rehearsal import rehearsed_with
     from sdspec.plan.estimate import estimate as estimate_plan
 
-    path = journal_path(plan)
-    if not path.exists():
-        return estimate_plan(plan, rehearse(plan, NothingHeld(), RENDERED))
-    from sdspec.store.journal import Journal
-
-    with Journal.open(path) as journal:
-        return estimate_plan(plan, rehearse(plan, journal, RENDERED))
+    return estimate_plan(plan, rehearsed_with(journal_path(plan), plan))
 
 
 def changes(plan: Plan) -> Changes | None:

@@ -8,6 +8,7 @@ counts as kept; what it asks later is supposed from an example of the template, 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 from sdspec.blocks.generate import Generate
@@ -20,8 +21,11 @@ from sdspec.plan.plan import Plan, Step
 from sdspec.plan.rehearsed import Asked, Rehearsed
 from sdspec.prompts import TextError
 from sdspec.rows import Row
+from sdspec.store.journal import Journal
 from sdspec.store.records import CallRecord
 
+REHEARSED = 2000
+"""Rows that are looked at; the rest is taken to be like them."""
 SUPPOSED_TEXT = "x" * 200
 """Stands for a column of an answer that is not bought yet, where there is no example of one."""
 
@@ -46,11 +50,19 @@ class NothingHeld(Held):
         return None
 
 
-def rehearse(plan: Plan, held: Held, most: int) -> Rehearsed:
-    """The plan's rows, walked with what is held; at most so many."""
+def rehearsed_with(journal: Path, plan: Plan) -> Rehearsed:
+    """As `rehearse`, with what a journal holds, which need not be there yet."""
+    if not journal.exists():
+        return rehearse(plan, NothingHeld())
+    with Journal.open(journal) as held:
+        return rehearse(plan, held)
+
+
+def rehearse(plan: Plan, held: Held) -> Rehearsed:
+    """The plan's first rows, walked with what is held."""
     schedule = Schedule([item.quota for item in plan.items], plan.max_attempts)
     stage = _Stage(plan, held)
-    for _ in range(most):
+    for _ in range(REHEARSED):
         position = None if schedule.over else schedule.start(room=False)
         if position is None:
             break

@@ -14,8 +14,6 @@ from sdspec.prices import Price, dollars, window_of
 from sdspec.rows import Row, canonical
 from sdspec.spec.models import BudgetSpec
 
-RENDERED = 2000
-"""Rows that are looked at; the rest is taken to be like them."""
 BYTES_PER_TOKEN = (4.6, 2.9)
 """Few and many tokens: from English prose to dense code, over common tokenizers."""
 LIKELY_BYTES = 3.8
