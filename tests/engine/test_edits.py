@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 import pyarrow.parquet as pq
 import pytest
+import yaml
 
 import sdspec
 from sdspec import api
@@ -18,7 +19,7 @@ from sdspec.api import Run
 from sdspec.plan.plan import Plan
 from tests.chains import JUDGE_PROMPT, judged_plan
 from tests.engine.test_endpoints import ENDPOINT
-from tests.recipes import write_spec
+from tests.recipes import counts, write_spec
 from tests.servers.openai import Behaviour, OpenAIServer, openai_server_in_thread
 
 SEEDS = [f"topic {n}" for n in range(10)]
@@ -222,3 +223,51 @@ def test_what_refuses_rows_may_change(edit: Edit, server: OpenAIServer, tmp_path
 def calls(path: Path) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = pq.read_table(path).to_pylist()
     return found
+
+
+def test_how_and_where_a_spec_is_written_buys_nothing(server: OpenAIServer, bought: Path, tmp_path: Path) -> None:
+    """Another name of the file, another folder to start from, keys in another order, comments, seeds in a file."""
+    body = yaml.safe_load(write_spec(tmp_path, SPEC).read_text())
+    body["template"]["seeds_file"] = "topics.txt"
+    del body["template"]["seeds"]
+    moved = tmp_path / "team" / "elsewhere" / "renamed.yaml"
+    moved.parent.mkdir(parents=True)
+    moved.with_name("topics.txt").write_text("\n".join(SEEDS))
+    moved.write_text("# The same dataset.\n" + yaml.safe_dump(dict(reversed(body.items())), sort_keys=False))
+    outputs = tmp_path / "outputs"
+    outputs.mkdir()
+    shutil.copy(bought, outputs)
+    at = f"provider.base_url={server.base_url}"
+    plan = judged_plan(moved, at, outputs=outputs, cwd=tmp_path / "team")
+    check_edit(server, plan, judged_plan(moved, at, outputs=tmp_path / "anew", cwd=tmp_path), {})
+
+
+def test_answers_are_parsed_again_when_the_pattern_changes(server: OpenAIServer, tmp_path: Path) -> None:
+    """A parser that was wrong is mended without a call: its rejects become rows, out of the journal."""
+    wrong = template(parse={"kind": "regex", "pattern": REGEX.replace('"answer"', '"reply"')})
+    right = template(parse={"kind": "regex", "pattern": REGEX})
+    at, outputs = f"provider.base_url={server.base_url}", tmp_path / "outputs"
+    once = ["workflow.reasks=0", "workflow.max_attempts=20"]
+    spec = edited_spec(tmp_path, wrong)
+    refused = sdspec.run(judged_plan(spec, at, *once, outputs=outputs))
+    assert counts(refused)["rejected"] == {"unparseable": 20}
+    spec = edited_spec(tmp_path, right)
+    plan = judged_plan(spec, at, *once, outputs=outputs)
+    mended = check_edit(server, plan, judged_plan(spec, at, *once, outputs=tmp_path / "anew"), {"judge": 20})
+    assert counts(mended)["kept"] == 20
+
+
+def test_a_region_of_the_same_family_and_another_profile_ask_the_same(tmp_path: Path) -> None:
+    """On Bedrock the model and the family decide an answer; region, role, limits and keys decide how it is asked."""
+    regions = ("us-east-1", "us-west-2", "eu-central-1")
+    words = ["template=custom", "provider=bedrock", "provider.profile=other", "provider.limits.rpm=9"]
+    first, near, far = (
+        [one.ask.key for one in api.preview(sdspec.compile(sdspec.load(None, more, cwd=tmp_path)))]
+        for more in (
+            ["template=custom", "provider=bedrock", f"provider.region={regions[0]}"],
+            [*words, f"provider.region={regions[1]}"],
+            [*words, f"provider.region={regions[2]}"],
+        )
+    )
+    assert first == near
+    assert set(first).isdisjoint(far)
