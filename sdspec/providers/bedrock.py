@@ -25,9 +25,6 @@ from sdspec.errors import PrerequisiteError
 from sdspec.offer import Offer, nearest
 from sdspec.providers.openai_compatible import address, trusting
 
-ENDPOINT_ENV = "AWS_ENDPOINT_URL_BEDROCK_RUNTIME"
-"""AWS's own variable for another address of bedrock-runtime."""
-
 CA_BUNDLE_ENV = "AWS_CA_BUNDLE"
 """AWS's own variable for a file of certificates to trust."""
 
@@ -66,7 +63,8 @@ class Bedrock(Provider):
         default=None, min_length=2, description="What the role's owner asks for as its external id."
     )
     endpoint_url: str | None = Field(
-        default=None, description=f"Address of a VPC endpoint; null: {ENDPOINT_ENV}, else the region's own."
+        default=None,
+        description="Address of a VPC endpoint; null: AWS_ENDPOINT_URL_BEDROCK_RUNTIME, else the region's own.",
     )
     ca_bundle: str | None = Field(
         default=None,
@@ -180,16 +178,15 @@ class Bedrock(Provider):
         """The endpoint with credentials that are renewed; raises PrerequisiteError when there are none."""
         if model_id:
             wire.warm()
-        url = self._url()
         ca_bundle = self.ca_bundle or os.environ.get(CA_BUNDLE_ENV, "").strip() or None
         tls = trusting(ca_bundle)
         account = Account(self.region, self.profile, self.role_arn, self.external_id, ca_bundle)
         credentials = Credentials(account)
         keys = await asyncio.to_thread(credentials.look)
-        if url is None and (wrong := await asyncio.to_thread(region_problem, self.region)):
+        if self.endpoint_url is None and (wrong := await asyncio.to_thread(region_problem, self.region)):
             raise PrerequisiteError(f"provider.region: {wrong}")
 
-        url = url or f"https://bedrock-runtime.{self.region}.{_domain(self.region)}"
+        url = self.endpoint_url or f"https://bedrock-runtime.{self.region}.{_domain(self.region)}"
         yield _endpoint(Endpoint(url, tls=tls), credentials, keys)
 
     def request(self, ask: Ask, endpoint: Endpoint) -> HttpRequest:
@@ -212,14 +209,6 @@ class Bedrock(Provider):
             family = model_ids.family_of(self.region)
             raise failure(response, Called(ask.model.id, self.region, family))
         return wire.converse_answer(ask, _known_as(ask.model.known_as), response)
-
-    def _url(self) -> str | None:
-        if self.endpoint_url or not (set_url := os.environ.get(ENDPOINT_ENV, "").strip()):
-            return self.endpoint_url
-        try:
-            return address(set_url, VPC_ENDPOINT)
-        except ValueError as error:
-            raise PrerequisiteError(f"the environment variable {ENDPOINT_ENV} {error}") from None
 
 
 def _endpoint(closed: Endpoint, credentials: Credentials, keys: Keys) -> Endpoint:
@@ -245,10 +234,7 @@ def _elsewhere(endpoint_url: str | None) -> str:
 
     Its port does not count: a tunnel to AWS has another one each time.
     """
-    try:
-        host = urlsplit(endpoint_url or os.environ.get(ENDPOINT_ENV, "").strip()).hostname or ""
-    except ValueError:  # said when the endpoint is opened
-        return ""
+    host = urlsplit(endpoint_url or "").hostname or ""
     return f" at {host}" if host and not host.endswith(_OF_AWS) else ""
 
 

@@ -65,6 +65,7 @@ class _Loading:
     def spec(self, path: Path | None) -> tuple[Spec, History]:
         """The Spec, whole, and its history."""
         from sdspec.spec.alternatives import settle
+        from sdspec.spec.environment import with_environment
         from sdspec.spec.inputs import read_inputs
         from sdspec.spec.interpolate import resolve
         from sdspec.spec.leftovers import clear
@@ -74,6 +75,7 @@ class _Loading:
         dropped = list(self.composed.dropped)
         settled, wrong = settle(self.composed.tree, self.notes.append, dropped.append)
         settled = clear(settled, self.name, self.notes.append, dropped.append)
+        settled = with_environment(settled)
         self.findings += [*wrong, *self._reserved()]
         config, data, tree = self._checked(self._kept(self._given(settled)))
         raw, _ = resolve(plain(tree), environment=False)

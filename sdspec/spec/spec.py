@@ -40,7 +40,7 @@ class Origin:
     """Where a value was set."""
 
     file: str | None
-    """As a person would type it, relative to where they are; None for an override."""
+    """As a person would type it, relative to where they are; None for an override. Without a line: what is no file."""
     line: int = 0
     column: int = 0
     override: str | None = None
@@ -49,6 +49,8 @@ class Origin:
         if self.override is not None:
             text = self.override.replace("\n", "\\n")
             return f"override '{text if len(text) <= LONGEST else f'{text[:LONGEST]}...'}'"
+        if self.file and not self.line:
+            return self.file
         return f"{self.file}:{self.line}:{self.column}" if self.file else "default"
 
 

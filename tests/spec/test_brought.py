@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from sdspec.plan.compile import compile_all
 from sdspec.plan.explain import explain
 from sdspec.spec.load import load_spec, trace_spec
 
@@ -167,3 +168,23 @@ def test_a_variable_that_is_empty_is_named(monkeypatch: pytest.MonkeyPatch) -> N
         "Set it (export CDP_ENDPOINT_URL=...), or give provider.base_url itself.",
     ]
     assert spec.config.template.system == ""
+
+
+def test_awss_address_is_read_when_a_spec_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Law 2: a plan knows the endpoint by its spec; a setting comes before the variable, and `explain` names both."""
+    variable = "AWS_ENDPOINT_URL_BEDROCK_RUNTIME"
+    monkeypatch.setenv(variable, "http://localhost:4566")
+    more = ["+providers.judge={kind: bedrock, region: us-east-1}"]
+    spec, history = trace_spec(None, ["provider=bedrock", *more], cwd=tmp_path)
+    given = spec.config.provider.options, spec.config.providers["judge"].options
+    assert ["http://localhost:4566"] * 2 == [one["endpoint_url"] for one in given]
+    assert f"${{oc.env:{variable}}}" == spec.raw["provider"]["endpoint_url"]
+    assert f"environment variable {variable}" == spec.origins.where(("provider", "endpoint_url"))
+    assert [None, f"${{oc.env:{variable}}}"] == [one.value for one in history.of(("provider", "endpoint_url"))]
+    own = load_spec(None, ["provider=bedrock", "provider.endpoint_url=https://two.example"], cwd=tmp_path)
+    assert "https://two.example" == own.config.provider.options["endpoint_url"]
+    monkeypatch.setenv(variable, "nowhere")
+    (problem,) = compile_all(load_spec(None, ["provider=bedrock"], cwd=tmp_path)).problems
+    assert str(problem).startswith(f"environment variable {variable}: provider.endpoint_url: ")
+    monkeypatch.setenv(variable, " ")
+    assert load_spec(None, ["provider=bedrock"], cwd=tmp_path).config.provider.options["endpoint_url"] is None
