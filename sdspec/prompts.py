@@ -57,9 +57,7 @@ def compile_text(text: str) -> Text:
         template = _ENVIRONMENT.from_string(text)
     except TemplateSyntaxError as error:
         raise TextError(error.lineno, (error.message or "bad syntax").rstrip(".")) from error
-    template.globals = dict(
-        template.globals
-    )  # each rendering copies them, and Jinja's ChainMap takes longer than a row
+    template.globals = dict(template.globals)  # copied by each rendering, and Jinja's ChainMap takes longer than a row
     variables = meta.find_undeclared_variables(tree) - _ENVIRONMENT.globals.keys()
     return Text(text, frozenset(variables), template)
 

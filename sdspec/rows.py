@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -38,11 +37,6 @@ def row_id(item: Any, occurrence: int) -> str:
 def draw(row: str, step: str, purpose: str, spec_seed: int) -> str:
     """16 hex digits: which draw of a distribution this is; equal wherever and whenever it is asked for."""
     return digest("draw", row, step, purpose, spec_seed)
-
-
-def rng(row: str, step: str, purpose: str, spec_seed: int) -> random.Random:
-    """A random generator of the row's own, for that purpose alone."""
-    return random.Random(int(draw(row, step, purpose, spec_seed), 16))
 
 
 @dataclass(slots=True)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import random
+from bisect import bisect_right
 from collections.abc import Mapping
 from functools import cached_property
 from itertools import accumulate
 from typing import Any
 
 from sdspec.contracts import Block, StepContext
-from sdspec.rows import Reject, Row, rng
+from sdspec.rows import Reject, Row, draw
+
+DRAWS = 2**64
+"""A draw is one of so many whole numbers."""
 
 
 class Vary(Block):
@@ -46,16 +49,14 @@ class Vary(Block):
     def vary(self, row: Row, step: str, spec_seed: int) -> None:
         """The row has its variables; the examples it sees are in its notes, as positions in ascending order."""
         for name, values, up_to in self.weighted:
-            draws = rng(row.call, step, name, spec_seed)
-            row.values[name] = draws.choices(values, cum_weights=up_to)[0]
+            part = int(draw(row.call, step, name, spec_seed), 16) / DRAWS
+            row.values[name] = values[min(bisect_right(up_to, part * up_to[-1]), len(values) - 1)]
         for name, (low, high) in self.ranges.items():
-            row.values[name] = rng(row.call, step, name, spec_seed).randint(low, high)
+            drawn = int(draw(row.call, step, name, spec_seed), 16)
+            row.values[name] = low + drawn * (high - low + 1) // DRAWS
         if 0 < self.shown < self.examples:
-            row.notes["examples"] = _sample(rng(row.call, step, "examples", spec_seed), self.examples, self.shown)
-
-
-def _sample(draws: random.Random, count: int, shown: int) -> list[int]:
-    return sorted(draws.sample(range(count), shown))
+            ranked = sorted(range(self.examples), key=lambda at: draw(row.call, step, f"example {at}", spec_seed))
+            row.notes["examples"] = sorted(ranked[: self.shown])
 
 
 def _type_of(values: list[Any]) -> str:

@@ -25,19 +25,18 @@ def text(
     `answers` holds Jinja texts by column, which see the row's columns, `draw` (16 hex digits) and `n` (31 bits of it).
     Without a schema, one template is the whole text, and without templates a sentence is.
     """
-    rng = random.Random(int(draw, 16))
     seen = {**columns, "draw": draw, "n": int(draw[:8], 16) & 0x7FFFFFFF}
     if schema is None:
         if not answers:
-            return sentence(rng)
+            return sentence(_rng(draw))
         rendered = {column: _rendered(answer, seen) for column, answer in answers.items()}
         only = next(iter(rendered.values()))
         return only if len(rendered) == 1 and isinstance(only, str) else orjson.dumps(rendered).decode()
     if not answers:
-        return orjson.dumps(invent(schema, rng)).decode()
+        return orjson.dumps(invent(schema, _rng(draw))).decode()
     wanted = schema.get("properties", {})
     missing = {column: shape for column, shape in wanted.items() if column not in answers}
-    values = invent({**schema, "properties": missing}, rng) if missing else {}
+    values = invent({**schema, "properties": missing}, _rng(draw)) if missing else {}
     told = {column: _typed(_rendered(answers[column], seen), wanted[column]) for column in wanted if column in answers}
     return orjson.dumps({column: told[column] if column in told else values[column] for column in wanted}).decode()
 
@@ -62,9 +61,15 @@ def texts(
     return orjson.dumps({name: said}).decode()
 
 
+def _rng(draw: str) -> random.Random:
+    return random.Random(int(draw, 16))
+
+
 @lru_cache(maxsize=1024)
 def _compiled(source: str) -> Template:
-    return _ENVIRONMENT.from_string(source)
+    template = _ENVIRONMENT.from_string(source)
+    template.globals = dict(template.globals)  # as in prompts.py
+    return template
 
 
 def _rendered(answer: Any, seen: Mapping[str, Any]) -> Any:

@@ -58,7 +58,9 @@ def test_a_grid_makes_its_runs_and_one_table(tmp_path: Path, launcher: list[str]
     runs = sorted(Path(result["path"]).name for result in results)
     assert [*runs, "multirun.yaml", "sweep.json"] == sorted(inner.name for inner in path.iterdir())
     assert {"outputs", "specs"} == {inner.name for inner in tmp_path.iterdir()}
-    assert {"colours", "journal.sqlite"} == {inner.name for inner in (tmp_path / "outputs").iterdir()}
+    assert {"colours", "journal.sqlite", "journal.sqlite-claims"} == {
+        inner.name for inner in (tmp_path / "outputs").iterdir()
+    }
     title, *lines = ran.stdout.splitlines()[1:6]
     assert title.split() == ["temperature", "top_p", "kept", "rate", "calls", "tokens", "s", "status", "run"]
     values = [(t, p) for t in ("0.2", "0.7") for p in ("0.9", "1.0")]

@@ -109,9 +109,10 @@ def test_rows_that_fail_run_after_run_do_not_become_an_outage(tmp_path: Path) ->
         return Fault(500) if "red, wild" in prompt or "blue, wild" in prompt else None
 
     with openai_server_in_thread(Behaviour(fault=fault, latency_s=0.005)) as server:
-        few = ["template.seeds=[red,blue,green]", "engine.max_tries=2", "engine.outage_s=1"]
+        few = ["template.seeds=[red,blue,green]", "engine.max_tries=2", "engine.outage_s=1", "seed=14"]
         first = run_on(server, tmp_path, *few, size=6)
         second = run_on(server, tmp_path, *few, size=6)
+        assert counts(first)["rejected"] == {"server_error": 2}, "what this seed draws"
         assert first.record()["status"] == second.record()["status"] == "done"
         assert counts(second)["calls"]["made"] == 0
         assert counts(second)["rejected"] == counts(first)["rejected"]
