@@ -46,9 +46,7 @@ def success(response: HttpResponse) -> dict[str, Any]:
     """The body of a 2xx response that holds a chat message; raises the CallError of any other response."""
     if not 200 <= response.status < 300:
         raise failure(response)
-    body = _json(response.body)
-    if not isinstance(body, dict):
-        raise Transient("garbled", _no_object(response.body), status=response.status)
+    body = json_object(response)
     if body.get("error") and not body.get("choices"):
         raise failure(_error_in_success(body, response))
     try:
@@ -57,6 +55,14 @@ def success(response: HttpResponse) -> dict[str, Any]:
         message = None
     if not isinstance(message, dict):
         raise Transient("garbled", f"the body holds no message: {_shown(response.body)}", status=response.status)
+    return body
+
+
+def json_object(response: HttpResponse) -> dict[str, Any]:
+    """The body, where it is a JSON object that can be kept: half of a surrogate pair, or NaN, is garbled."""
+    body = _json(response.body)
+    if not isinstance(body, dict):
+        raise Transient("garbled", _no_object(response.body), status=response.status)
     return body
 
 

@@ -2,7 +2,7 @@
 
 litellm's transforms build a dozen checked objects for each response, at 70 to 200 microseconds. Everything they do to a
 plain body is to hand its text on; whatever is not plain is None here, and goes through them. A test holds both roads
-to the same answers (tests/providers/test_two_roads.py).
+to the same answers (tests/wire/test_two_roads.py).
 """
 
 from __future__ import annotations
@@ -75,7 +75,9 @@ def converse(body: bytes, tool: str) -> Read | None:
         stop = data["stopReason"]
     except (ValueError, LookupError, TypeError):
         return None
-    if not data.keys() <= _CONVERSE or not isinstance(blocks, list) or len(blocks) != 1 or usage is None:
+    if not data.keys() <= _CONVERSE or usage is None or not isinstance(stop, str):
+        return None
+    if not isinstance(blocks, list) or len(blocks) != 1:
         return None
     block = blocks[0]
     if not isinstance(block, dict) or len(block) != 1:

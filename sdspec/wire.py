@@ -138,6 +138,7 @@ def converse_answer(ask: Ask, model: str, response: HttpResponse) -> Answer:
         if finish == "tool_calls":
             text, finish = _unwrapped(text, ask), "stop"
         return openai_format.said(text, finish, None, usage)
+    body = openai_format.json_object(response)
     reply = _transformed(_converse_config(), ask, response, model)
     choice = reply.choices[0]
     text, finish = choice.message.content, choice.finish_reason
@@ -145,7 +146,7 @@ def converse_answer(ask: Ask, model: str, response: HttpResponse) -> Answer:
         if call.function.name == _tool_name():
             text, finish = _unwrapped(call.function.arguments, ask), "stop" if finish == "tool_calls" else finish
             break
-    if orjson.loads(response.body)["stopReason"] == "model_context_window_exceeded":  # unknown to litellm
+    if body["stopReason"] == "model_context_window_exceeded":  # unknown to litellm
         finish = "length"
     return openai_format.said(text, finish, None, reply.usage.model_dump(warnings=False))
 

@@ -144,8 +144,31 @@ def test_what_a_filter_stopped_is_the_rows_end(stop: str) -> None:
         answer({"text": "Sorry"}, stop)
 
 
-@pytest.mark.parametrize("body", [b"", b"{}", b"[]", b'{"output": {}}', b'{"output": {"message": null}}'])
+@pytest.mark.parametrize("body", [b"", b"{}", b"[]", b"null", b'{"output": {}}', b'{"output": {"message": null}}'])
 def test_a_garbled_body_is_passing(body: bytes) -> None:
     """A 200 that is no Converse answer is tried again."""
     with pytest.raises(Transient):
         wire.converse_answer(ask({"role": "user", "content": "?"}), NOVA, HttpResponse(200, {}, body))
+
+
+HALF = b'"\\ud83d"'
+"""Of an emoji: JSON that Python's reader takes, and no text that can be kept."""
+
+
+@pytest.mark.parametrize(
+    ("block", "stop"),
+    [
+        (b'{"text": "?"}', b"[]"),
+        (b'{"text": ' + HALF + b"}", b'"max_tokens"'),
+        (b'{"text": "?", "odd": ' + HALF + b"}", b'"end_turn"'),
+        (b'{"toolUse": {"toolUseId": "t", "name": "json_tool_call", "input": {"a": ' + HALF + b"}}}", b'"tool_use"'),
+        (b'{"toolUse": {"toolUseId": "t", "name": "json_tool_call", "input": {"a": NaN}}}', b'"tool_use"'),
+        (b'{"text": ' + 3000 * b"[" + 3000 * b"]" + b"}", b'"end_turn"'),
+    ],
+)
+def test_no_json_crashes_the_reader(block: bytes, stop: bytes) -> None:
+    """Law 7: what one reader of JSON takes and another does not is a garbled body, and no other row's matter."""
+    body = b'{"output": {"message": {"role": "assistant", "content": [%b]}}, "stopReason": %b, %b}'
+    body %= (block, stop, b'"usage": {"inputTokens": 1, "outputTokens": 1, "totalTokens": 2}')
+    with pytest.raises(Transient, match="garbled"):
+        wire.converse_answer(ask({"role": "user", "content": "?"}, schema=SCHEMA), NOVA, HttpResponse(200, {}, body))
