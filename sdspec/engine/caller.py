@@ -244,12 +244,12 @@ class Caller:
     async def _bought_once(self, ask: Ask, turn: Turn) -> Bought:
         """What was bought, here or by another process that was buying it already."""
         while True:
-            try:
-                return await self._tried(ask, turn)
-            except ClaimedElsewhere:
-                await self.rivals.bought(ask.key, lambda: turn.wanted() and not self._purse.is_shut)
-                if held := await self._held(ask.key):
-                    return held
+            with suppress(ClaimedElsewhere):
+                if not self.rivals.is_buying(ask.key):
+                    return await self._tried(ask, turn)
+            await self.rivals.bought(ask.key, lambda: turn.wanted() and not self._purse.is_shut)
+            if held := await self._held(ask.key):
+                return held
 
     async def _tried(self, ask: Ask, turn: Turn) -> Bought:
         tries, again = 0, False

@@ -132,7 +132,7 @@ class Controller:
     def leave(self, waiter: Waiter, *, unsent: bool) -> None:
         """The slot is free again; `unsent` where its call did not go out."""
         slot = waiter.granted.result()
-        if unsent:
+        if unsent or not slot.among:
             slot.give_back()
         self._sent.pop(waiter.ticket, None)
         self._release(slot)

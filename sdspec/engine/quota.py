@@ -84,7 +84,7 @@ class Slot:
         self._load = load
         self._held = held
         self.among = 0
-        """Calls that the endpoint had when this one went out, itself included."""
+        """Calls that the endpoint had when this one went out, itself included; 0: it has not."""
 
     async def charged(self, call: Awaitable[Answer]) -> Answer:
         """What the call comes to; its tokens count as they are, not at all where an error came back."""

@@ -2,6 +2,8 @@
 
     slot -> claim it -> somebody else has: give the slot back, wait until it is free, look into the journal
 
+Where that shows before there is a slot, none is asked for: a slot may be a request of the minute.
+
 Who waits holds neither slot nor claim, and looks at a lock now and then.
 """
 
@@ -39,11 +41,16 @@ class Rivals:
         self._patience_s = patience_s
         self._held = held
         self._waiting: dict[bytes, _Waiter] = {}
+        self._next_look: asyncio.TimerHandle | None = None
 
     @property
     def awaited(self) -> int:
         """Answers that others are buying, and this process waits for."""
         return len(self._waiting)
+
+    def is_buying(self, key: bytes) -> bool:
+        """Whether another process is buying the key just now: no slot need be waited for."""
+        return not self._claims.is_free(key)
 
     def claim(self, key: bytes) -> _Claim:
         """A block in which only this process buys the key; it raises ClaimedElsewhere where it has no need to begin."""
@@ -58,9 +65,9 @@ class Rivals:
             return
         loop = asyncio.get_running_loop()
         waiter = _Waiter(wanted, loop.time() + self._patience_s, loop.create_future())
-        if not self._waiting:
-            loop.call_later(LOOK_S, self._look)
         self._waiting[key] = waiter
+        if self._next_look is None:
+            self._next_look = loop.call_later(LOOK_S, self._look)
         try:
             await waiter.free
         finally:
@@ -78,8 +85,7 @@ class Rivals:
             elif loop.time() > waiter.until:
                 self._claims.disregard(key)
                 waiter.free.set_result(None)
-        if self._waiting:
-            loop.call_later(LOOK_S, self._look)
+        self._next_look = loop.call_later(LOOK_S, self._look) if self._waiting else None
 
 
 class _Claim:

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from sdspec.calls import Ask, Message, ModelCall
-from sdspec.contracts import Endpoint, Transport
+from sdspec.contracts import Endpoint, Limits, Transport
 from sdspec.engine.budget import Budget, Purse
 from sdspec.engine.caller import Bought, Caller, CallSettings, SharedFailure, Turn
 from sdspec.engine.controller import Controller
@@ -16,6 +16,7 @@ from sdspec.engine.tally import Tally
 from sdspec.errors import Transient
 from sdspec.providers.fake import Fake
 from sdspec.spec.models import BudgetSpec
+from sdspec.store.claims import Claims
 from sdspec.store.journal import Journal
 from tests.recipes import requests_in
 
@@ -34,7 +35,9 @@ def turn(place: int = 0, missed: asyncio.Event | None = None) -> Turn:
 
 
 @asynccontextmanager
-async def calling(folder: Path, *, retry_errors: bool = False, **knobs: float) -> AsyncIterator[Caller]:
+async def calling(
+    folder: Path, *, retry_errors: bool = False, limits: Limits | None = None, **knobs: float
+) -> AsyncIterator[Caller]:
     """A caller of a fake endpoint, which logs its requests to `log` in the folder."""
     provider = Fake(request_log=str(folder / "log"), **knobs)  # type: ignore[arg-type]
     with Journal.open(folder / "journal.db") as journal:
@@ -47,7 +50,7 @@ async def calling(folder: Path, *, retry_errors: bool = False, **knobs: float) -
             caller = Caller(
                 provider,
                 Door(opened),
-                Controller(8, None, 60.0),
+                Controller(8, limits, 60.0),
                 journal,
                 CallSettings(5.0, 1, retry_errors),
                 Purse(Budget(BudgetSpec(), Tally(0)), None, free=True),
@@ -115,3 +118,25 @@ async def test_a_row_that_leaves_takes_nothing_from_the_others(tmp_path: Path) -
         assert first.cancelled()
     assert sum(requests_in(tmp_path / "log").values()) == 1
     assert [True, True] == [one.shared and one.record.answer is not None for one in found]
+
+
+async def test_what_another_process_buys_takes_nothing_of_the_minute(tmp_path: Path) -> None:
+    """A call that was not sent, since a rival has the claim, leaves requests and tokens of the minute to others."""
+    limits = Limits(rpm=1_000_000, itpm=2_000, otpm=2_000)
+    others = [Ask(model=CALL, messages=(Message(role="user", content=str(n)),), draw="00" * 8) for n in range(40)]
+    async with calling(tmp_path, limits=limits) as caller:
+        rival = Claims.open(tmp_path / "journal.db")
+        for ask in others:
+            assert rival.take(ask.key)
+        asking = [asyncio.create_task(caller.ask(ask, turn(n), [].append)) for n, ask in enumerate(others)]
+        async with asyncio.timeout(10.0):
+            while caller.rivals.awaited < len(others):
+                await asyncio.sleep(0)
+            assert (await caller.ask(ASK, turn(99), [].append)).tries == 1
+        for one in asking:
+            one.cancel()
+        await asyncio.wait(asking)
+        caller.give_up()
+        await caller.settle(5.0)
+        rival.close()
+    assert sum(requests_in(tmp_path / "log").values()) == 1
