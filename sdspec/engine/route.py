@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 from dataclasses import dataclass
-from ipaddress import ip_address
-from urllib.parse import urlsplit
+from ipaddress import ip_address, ip_network
+from urllib.parse import SplitResult, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from sdspec.diagnosis import FAIL, Diagnosis
@@ -36,7 +36,7 @@ def proxy_of(url: str) -> str | None:
     """The URL of the proxy by which this one is reached, its user and password in it; None: directly."""
     parts = urlsplit(url)
     proxy = getproxies().get(parts.scheme)
-    if not proxy or is_here(url) or proxy_bypass(parts.hostname or ""):
+    if not proxy or is_here(url) or _is_left_out(parts.hostname or "", _port(parts)):
         return None
     return proxy if "//" in proxy else f"http://{proxy}"
 
@@ -44,7 +44,7 @@ def proxy_of(url: str) -> str | None:
 def route_to(url: str) -> Route:
     """The way that a request to this URL takes."""
     parts = urlsplit(url)
-    host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+    host, port = parts.hostname or "", _port(parts)
     proxy = getproxies().get(parts.scheme)
     if not proxy:
         return Route(host, port)
@@ -52,7 +52,7 @@ def route_to(url: str) -> Route:
     variable = lower if os.environ.get(lower) else lower.upper()
     if is_here(url):
         return Route(host, port, variable, bypass="the address is on this machine")
-    if proxy_bypass(host):
+    if _is_left_out(host, port):
         name = "no_proxy" if os.environ.get("no_proxy") else "NO_PROXY"
         return Route(host, port, variable, bypass=f"{name} leaves out {host}")
     named = urlsplit(proxy if "//" in proxy else f"//{proxy}")
@@ -66,6 +66,25 @@ def is_here(base_url: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def _port(parts: SplitResult) -> int:
+    return parts.port or (443 if parts.scheme == "https" else 80)
+
+
+def _is_left_out(host: str, port: int) -> bool:
+    """Whether NO_PROXY names the host, or the host with this port, or a network of its address (10.0.0.0/8)."""
+    if proxy_bypass(host) or proxy_bypass(f"[{host}]:{port}" if ":" in host else f"{host}:{port}"):
+        return True
+    named = getproxies().get("no", "")
+    return any(_is_within(host, network.strip()) for network in named.split(",") if "/" in network)
+
+
+def _is_within(host: str, network: str) -> bool:
+    try:
+        return ip_address(host) in ip_network(network, strict=False)
+    except ValueError:  # a name, or no network
+        return False
 
 
 async def unresolved(route: Route) -> Diagnosis | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from sdspec.calls import HttpRequest
+from sdspec.engine.route import proxy_of, route_to
 from sdspec.engine.transport import http_transport
 from sdspec.errors import RunFatal
 from tests.engine.test_endpoints import ENDPOINT
@@ -110,3 +111,27 @@ async def test_a_certificate_for_another_name_is_told_so_without_wrong_advice(pr
         with pytest.raises(RunFatal, match="Hostname mismatch") as caught:
             await send(HttpRequest(url.replace("127.0.0.1", "localhost"), {}, b""), 5.0)
     assert "ca_bundle" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("left_out", "url", "goes_by_proxy"),
+    [
+        ("gateway.example:8443", "https://gateway.example:8443/v1", False),
+        ("gateway.example:443", "https://gateway.example/v1", False),
+        ("gateway.example:8443", "https://gateway.example/v1", True),
+        ("localhost, 10.0.0.0/8", "https://10.1.2.3:8000/v1", False),
+        ("10.0.0.0/8,broken/99", "https://11.1.2.3:8000/v1", True),
+        ("10.0.0.0/8", "https://ten.example/v1", True),
+        ("fd00::/8", "https://[fd12::3]:8000/v1", False),
+        ("fd12::3", "https://[fd12::3]:8000/v1", False),
+        (".example", "https://gateway.example/v1", False),
+    ],
+)
+def test_what_no_proxy_names_is_reached_directly(
+    left_out: str, url: str, goes_by_proxy: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A host, a host with its port, a domain, a network: as companies write them; doctor says the same."""
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
+    monkeypatch.setenv("NO_PROXY", left_out)
+    assert goes_by_proxy == (proxy_of(url) is not None)
+    assert goes_by_proxy == bool(route_to(url).proxy)
