@@ -198,8 +198,8 @@ class Bedrock(Provider):
             guard = {"guardrailIdentifier": self.guardrail, "guardrailVersion": self.guardrail_version}
             extra["guardrailConfig"] = guard
         body = wire.converse(ask, _known_as(ask.model.known_as), extra)
-        # The colons of ids stay as they are: aiohttp would unquote them after the signature, and AWS takes both.
-        url = f"{endpoint.base_url}/model/{quote(ask.model.id, safe=':')}/converse"
+        # Colons and @ in ids stay as they are: aiohttp would unquote them after the signature, and AWS takes both.
+        url = f"{endpoint.base_url}/model/{quote(ask.model.id, safe=':@')}/converse"
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
         return HttpRequest(url, signed(url, headers, body, endpoint.secret, self.region), body)
 

@@ -89,6 +89,13 @@ async def test_ids_of_every_shape_arrive_as_they_are(model: str) -> None:
     assert "toolConfig" not in server.bodies[0] and "outputConfig" not in server.bodies[0]
 
 
+async def test_an_id_that_aws_does_not_know_is_refused_for_that() -> None:
+    """An @ survives path and signature too: the id is told to be wrong, and not the credentials."""
+    async with bedrock_server() as server:
+        with pytest.raises(RowFatal, match="failed to satisfy the pattern"):
+            await once(server, ask(Bedrock(region="us-east-1"), "anthropic.claude-3-haiku@20240307"))
+
+
 async def test_sampling_and_guardrail_reach_the_model() -> None:
     """top_k stands where each family looks for it, and the guardrail looks at the question."""
     provider = Bedrock(region="us-east-1", guardrail="gr1", guardrail_version=2)
