@@ -9,7 +9,8 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from functools import partial
+from typing import Any, Protocol
 
 from sdspec.contracts import Limits
 from sdspec.engine.budget import Budget, Purse
@@ -209,7 +210,8 @@ def _waits_for(services: Services, held_back: list[str]) -> str:
 def _signals(runner: Runner, observer: Observer) -> Iterator[None]:
     """What asks the process to end ends the run in order, a second time now. Outside the main thread it is not ours.
 
-    SIGHUP says that the terminal was closed; under nohup it is ignored, and stays so.
+    SIGHUP says that the terminal was closed; under nohup it is ignored, and stays so. Afterwards the handlers are those
+    of the program around us again.
     """
     loop = asyncio.get_running_loop()
     seen = 0
@@ -221,17 +223,20 @@ def _signals(runner: Runner, observer: Observer) -> Iterator[None]:
         if seen == 1:
             observer.warn("stopping: waiting for the calls in flight; once more to stop now")
 
-    caught = []
+    caught: list[tuple[signal.Signals, Any]] = []
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        if number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN:
+        before = signal.getsignal(number)
+        if number == signal.SIGHUP and before == signal.SIG_IGN:
             continue
         try:
             loop.add_signal_handler(number, interrupt)
-            caught.append(number)
+            caught.append((number, before))
         except (NotImplementedError, RuntimeError, ValueError):  # not the main thread, or no Unix
             break
     try:
         yield
     finally:
-        for number in caught:
+        for number, before in caught:
             loop.remove_signal_handler(number)
+            if before is not None and not isinstance(before, partial):  # None: not Python's; partial: asyncio.run's
+                signal.signal(number, before)

@@ -1,5 +1,6 @@
 """The engine's laws, on the shipped fake provider: same rows, exact sizes, nothing bought twice, nothing vanishes."""
 
+import signal
 from collections import Counter
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -164,3 +165,19 @@ def test_a_hung_first_call_holds_back_no_other(tmp_path: Path, monkeypatch: pyte
     assert sha(hung) == sha(calm)
     assert counts(hung)["calls"]["made"] == 120
     assert counts(hung)["calls"]["from_journal"] == 0
+
+
+def test_the_signals_of_the_program_around_a_run_are_its_own_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server or a notebook that calls `sdspec.run` still ends as it means to when it is told to."""
+    told: list[int] = []
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    mine = {number: (lambda said, _: told.append(said)) for number in numbers}
+    before = {number: signal.signal(number, handler) for number, handler in mine.items()}
+    try:
+        run_spec(write_spec(tmp_path), "workflow.size=2")
+        assert mine == {number: signal.getsignal(number) for number in numbers}
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
