@@ -110,7 +110,7 @@ def test_what_cannot_be_drawn_is_a_problem(tmp_path: Path, mood: Any, said: str)
 def test_examples_are_drawn_for_each_row(tmp_path: Path, shown: int | None, seen: int) -> None:
     """So many as wanted, in their order, others for other rows, the same for the same row; null shows all."""
     path = spec_with(tmp_path, "calm", examples=EXAMPLES)
-    wanted = [f"template.examples_per_row={'null' if shown is None else shown}"]
+    wanted = [f"template.examples_per_row={'null' if shown is None else shown}", "workflow.size=80"]
     found, again = (first_asks(sdspec.compile(sdspec.load(path, wanted, cwd=tmp_path)), 80) for _ in range(2))
     lists = [[number for number in range(6) if f'"question {number}"' in prompt(one)] for one in found]
     assert {seen} == {len(one) for one in lists}
