@@ -73,7 +73,8 @@ def _inside(values: Sequence[Any], kind: pa.DataType) -> tuple[list[pa.Buffer], 
         return _texts(values), []
     if pa.types.is_boolean(kind):
         return [_bits([bool(value) for value in values])], []
-    return [pa.py_buffer(array("q" if pa.types.is_int64(kind) else "d", [value or 0 for value in values]))], []
+    numbers = [0 if value is None else value for value in values]  # `value or 0` would make 0.0 of -0.0
+    return [pa.py_buffer(array("q" if pa.types.is_int64(kind) else "d", numbers))], []
 
 
 def _texts(values: Sequence[str | None]) -> list[pa.Buffer]:

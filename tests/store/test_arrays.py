@@ -6,7 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sdspec.store.arrays import arrow_array, empty_batch, inferred_type
@@ -28,12 +28,14 @@ NESTED = {
 @given(
     st.sampled_from(sorted(NESTED)).flatmap(lambda kind: st.tuples(st.just(kind), st.lists(st.none() | NESTED[kind])))
 )
+@example(("float", [-0.0, None]))
 def test_an_array_is_pyarrows_own(column: tuple[str, list[Any]]) -> None:
     """Of each type, with nulls anywhere, the array equals that of `pa.array`, and is valid."""
     kind, values = column
     array = arrow_array(values, arrow_type(kind))
     array.validate(full=True)
     assert array.equals(pa.array(values, arrow_type(kind)))
+    assert repr(array.to_pylist()) == repr(values)  # also -0.0, which `equals` takes for 0.0
 
 
 JSON = st.recursive(
