@@ -32,7 +32,11 @@ class Committer:
         self._calls = CallsWriter(folder.path, self._behind)
 
     def commit(self, row: Row, reject: Reject | None) -> bool:
-        """The row is written as kept (True) or as a reject; its index is the number of rows decided before it."""
+        """The row is written as kept (True) or as a reject; its index is the number of rows decided before it.
+
+        Raises StoreError where rows before it could not be written; it is not decided then, and may come again.
+        """
+        self._behind.look()
         reject = reject or self._repeat(row)
         index = self._tally.attempted
         self._tally.attempted += 1

@@ -35,7 +35,7 @@ SHARD = 2048
 
 
 class TableWriter:
-    """Writes one table of a run folder, row by row, on the thread of `behind`. Raises StoreError when the disk does."""
+    """Writes one table of a run folder, row by row, on the thread of `behind`, which says what the disk refuses."""
 
     def __init__(
         self, folder: Path, name: str, columns: Mapping[str, str], behind: Behind | None, shape: Shape | None = None
@@ -58,7 +58,6 @@ class TableWriter:
         self._buffer.append(row)
         if len(self._buffer) == SHARD:
             self._give(final=True)
-            self._behind.look()
 
     def flush(self) -> Future[None]:
         """When it is done, all rows so far can be read."""
