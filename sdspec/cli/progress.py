@@ -121,7 +121,7 @@ class OnTerminal(Quiet):
         if in_flight or tally.made + tally.failed:
             self._said = ""  # it was about the way to the first call
         self._numbers = numbers(tally, self._pace, in_flight, elapsed_s, self._plan.budget)
-        if self._waiting and not tally.made:
+        if self._waiting and not _under_way(tally, in_flight):
             self._numbers = [clock(elapsed_s), *self._numbers[1:]]  # it says enough
 
     def waiting(self, text: str) -> None:
@@ -171,9 +171,10 @@ def outlook(tally: Tally, plan: Plan) -> str:
 
 
 def numbers(tally: Tally, pace: Pace, in_flight: int, elapsed_s: float, budget: BudgetSpec = NO_BUDGET) -> list[str]:
-    """`1.4 rows/s`, `about 40 s left`, `4 in flight`, ...: the most wanted first."""
+    """`1.4 rows/s`, `40 s left`, `4 in flight`, ...: the most wanted first."""
     found = []
-    if not tally.made + tally.failed:
+    under_way = _under_way(tally, in_flight)
+    if not under_way:
         doing = "waiting for the first answers" if in_flight else "starting"
         found = [f"{doing}, {clock(elapsed_s)}"]
     elif pace.kept_per_s:
@@ -185,7 +186,7 @@ def numbers(tally: Tally, pace: Pace, in_flight: int, elapsed_s: float, budget: 
     found += limited(tally, budget, elapsed_s)
     if tally.cost_usd and budget.usd is None:
         found.append(dollars(tally.cost_usd))
-    if tally.made + tally.failed and budget.wall is None:
+    if under_way and budget.wall is None:
         found.append(clock(elapsed_s))
     counts = [
         (tally.from_journal, f"{tally.from_journal} from the journal"),
@@ -195,6 +196,11 @@ def numbers(tally: Tally, pace: Pace, in_flight: int, elapsed_s: float, budget: 
         (tally.retried, f"{tally.retried} retried"),
     ]
     return found + [text for count, text in counts if count]
+
+
+def _under_way(tally: Tally, in_flight: int) -> bool:
+    """True once a call has ended, and while rows come out of the journal alone."""
+    return bool(tally.made + tally.failed or (tally.from_journal and not in_flight))
 
 
 def limited(tally: Tally, budget: BudgetSpec, elapsed_s: float) -> list[str]:

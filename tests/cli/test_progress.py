@@ -143,6 +143,20 @@ def test_a_terminal_says_what_it_waits_for(plan: Plan) -> None:
     assert ["4 in flight, 0:35, 1 call, 0 tokens"] == screen(shown, 60)[1:]
 
 
+def test_a_run_out_of_the_journal_is_no_start(plan: Plan) -> None:
+    """Rows that ask nobody have a rate and a forecast; before the first live answer, that is what is waited for."""
+    shown = OnTerminal(plan, Console())
+    for second in range(1, 40):
+        shown.tick(Tally(100, attempted=second, kept=second, from_journal=second), 0, float(second))
+    assert ["1.0 rows/s, 60 s left, 0:39, 39 from the journal"] == screen(shown, 60)[1:]
+    shown.waiting("the journal is locked by another process, or its disk is slow: waiting for 3 s")
+    shown.tick(Tally(100, attempted=39, kept=39, from_journal=39), 0, 40.0)
+    assert screen(shown, 60)[1] == "57 rows/min, 65 s left, 0:40, 39 from the journal"
+    shown.waiting("")
+    shown.tick(Tally(100, attempted=39, kept=39, from_journal=39), 4, 41.0)
+    assert ["waiting for the first answers, 0:41, 4 in flight"] == screen(shown, 60)[1:]
+
+
 def test_a_log_gets_fewer_and_fewer_lines(plan: Plan, capsys: pytest.CaptureFixture[str]) -> None:
     """The first line comes after some seconds, then pauses double: an hour is some forty lines."""
     log = Plain(plan)
