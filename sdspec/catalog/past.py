@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 
+from sdspec.errors import StoreError
 from sdspec.plan.changes import Past
 from sdspec.spec.document import read_document
 from sdspec.spec.layers import NOT_KEYS
@@ -22,7 +23,8 @@ FILES: tuple[Key, ...] = (("template", "seeds_file"), ("template", "examples_fil
 def last_run(outputs: Path, name: str, files: Iterable[Key]) -> Past | None:
     """The newest run of that name, members of sweeps too, whatever became of it; None where there is none.
 
-    A folder without plan.json or spec.yaml is of a run that died before it began. `files` are keys that name files.
+    A folder without plan.json or spec.yaml is of a run that died before it began, and one whose run.json or plan.json
+    is damaged tells nothing: the run before it is taken. `files` are keys that name files.
     """
     found = (folder for folder in list_runs(outputs) if folder.path.relative_to(outputs).parts[0] == name)
     return next((past for past in (_past(folder, {*FILES, *files}) for folder in found) if past is not None), None)
@@ -36,8 +38,11 @@ def _past(folder: RunFolder, files: Iterable[Key]) -> Past | None:
     if document.broken:
         return None
     keys = {key: value for key, value in document.data.items() if key not in NOT_KEYS}
-    status = folder.read_run()["status"]
-    return Past(folder.id, status, keys, orjson.loads(plan.read_bytes()), dict(_inputs(folder.path, keys, files)))
+    try:
+        status, planned = folder.read_run()["status"], orjson.loads(plan.read_bytes())
+    except (StoreError, orjson.JSONDecodeError):
+        return None
+    return Past(folder.id, status, keys, planned, dict(_inputs(folder.path, keys, files)))
 
 
 def _inputs(folder: Path, spec: Mapping[str, Any], files: Iterable[Key]) -> Iterator[tuple[Key, str]]:

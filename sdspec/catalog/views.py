@@ -11,6 +11,7 @@ from typing import TypeVar
 import duckdb
 import pyarrow as pa
 
+from sdspec.errors import StoreError
 from sdspec.store.arrays import empty_batch
 from sdspec.store.columns import CALLS, LINEAGE, REJECTS
 from sdspec.store.schema import arrow_schema
@@ -27,7 +28,8 @@ TABLES: Mapping[str, Mapping[str, str]] = {"rows": LINEAGE, "rejects": REJECTS, 
 def ask(folder: Path, question: Callable[[duckdb.DuckDBPyConnection], Found]) -> Found:
     """What the question finds in the views of the run folder, finished or not.
 
-    It is asked again where the run merged its shards meanwhile, and so must change nothing.
+    It is asked again where the run merged its shards meanwhile, and so must change nothing. Raises StoreError for a
+    table that cannot be read.
     """
     while True:
         files = _files(folder)
@@ -38,9 +40,10 @@ def ask(folder: Path, question: Callable[[duckdb.DuckDBPyConnection], Found]) ->
                 for name, columns in TABLES.items():
                     _create_view(db, name, files[name], columns)
                 return question(db)
-        except duckdb.IOException:
+        except (duckdb.IOException, duckdb.InvalidInputException) as error:
             if _files(folder) == files:
-                raise
+                why = str(error).splitlines()[0]
+                raise StoreError(f"cannot read the tables of {folder}: {why}") from error
 
 
 def _files(folder: Path) -> dict[str, list[Path]]:

@@ -40,7 +40,7 @@ def main(args: argparse.Namespace) -> int:
     """One line a run on stdout."""
     runs = list_runs(Path(args.outputs))
     if args.json:
-        body = [{**run.read_run(), "path": os.path.relpath(run.path)} for run in runs]
+        body = [{**_read(run), "path": os.path.relpath(run.path)} for run in runs]
         print_json(body)
         return 0
     if not runs:

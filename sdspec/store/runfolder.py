@@ -83,6 +83,14 @@ class RunFolder:
             found["status"] = "interrupted"
         return found
 
+    @property
+    def started_at(self) -> str:
+        """When, as run.json says it; empty where that cannot be read."""
+        try:
+            return str(self.read_run().get("started_at"))
+        except StoreError:
+            return ""
+
     def _is_silent(self, process: Mapping[str, Any]) -> bool:
         return is_elsewhere(process) and time.time() - (self.path / _RUN).stat().st_mtime > SILENT_S
 
@@ -171,7 +179,7 @@ def list_runs(outputs: Path) -> list[RunFolder]:
     for _, same_second in groupby(runs, key=lambda run: run.id[:_STAMP_LENGTH]):
         some = list(same_second)
         if len(some) > 1:
-            some.sort(key=lambda run: (str(run.read_run().get("started_at")), len(run.id), run.id), reverse=True)
+            some.sort(key=lambda run: (run.started_at, len(run.id), run.id), reverse=True)
         newest_first += some
     return newest_first
 

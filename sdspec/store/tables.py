@@ -12,7 +12,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from sdspec.errors import StoreError
 from sdspec.rows import Reject
 from sdspec.store.arrays import arrow_array, empty_batch
 from sdspec.store.behind import Behind
@@ -202,7 +203,7 @@ def count_rows(folder: Path, name: str) -> int:
     """How many rows the table has now; those that are not flushed yet do not count."""
     while True:
         try:
-            return sum(pq.read_metadata(path).num_rows for path in table_files(folder, name))
+            return sum(_count(path) for path in table_files(folder, name))
         except FileNotFoundError:
             continue  # the shards were merged meanwhile
 
@@ -256,9 +257,27 @@ def _shards(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.parquet"))
 
 
+def _count(path: Path) -> int:
+    with _sound(path):
+        return pq.read_metadata(path).num_rows  # type: ignore[no-any-return]
+
+
+@contextmanager
+def _sound(path: Path) -> Iterator[None]:
+    """A file that is no Parquet, or only the beginning of one, is said to be damaged; it is not missing then."""
+    try:
+        yield
+    except (pa.ArrowInvalid, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        why = str(error).splitlines()[0].rstrip(".")
+        again = "The folder's spec.yaml, run again, makes the same rows out of the journal"
+        raise StoreError(f"{path} is damaged ({why}). {again}.") from error
+
+
 def _batches(paths: Iterable[Path], skip: int = 0) -> Iterator[pa.RecordBatch]:
     for path in paths:
-        with pq.ParquetFile(path) as file:
+        with _sound(path), pq.ParquetFile(path) as file:
             if skip and skip >= file.metadata.num_rows:
                 skip -= file.metadata.num_rows
                 continue

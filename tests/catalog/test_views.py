@@ -7,6 +7,7 @@ import pytest
 
 from sdspec.catalog.report import write_report
 from sdspec.catalog.views import ask
+from sdspec.errors import StoreError
 from sdspec.store.tables import CallsWriter, RowsWriter
 from tests.recipes import run_spec, write_spec
 
@@ -58,9 +59,9 @@ def test_before_the_first_file(tmp_path: Path) -> None:
 
 
 def test_a_broken_file_is_no_reason_to_ask_for_ever(tmp_path: Path) -> None:
-    """What cannot be read raises."""
+    """What cannot be read raises, in one sentence with the file's name."""
     (tmp_path / "rows.parquet").write_bytes(b"no Parquet")
-    with pytest.raises(duckdb.Error):
+    with pytest.raises(StoreError, match=r"cannot read the tables of .*rows\.parquet"):
         ask(tmp_path, rows_there)
 
 

@@ -1,6 +1,7 @@
 """`sdspec runs`: newest first, sweeps together, whole lines, whatever the width, the number and the state of runs."""
 
 import json
+import shutil
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -121,10 +122,15 @@ def test_five_hundred_runs(outputs: Path, capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_a_damaged_run_hides_no_other(outputs: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A run.json that cannot be read is a line that says so."""
+    """A run.json that cannot be read is a line that says so, also beside a run of the same second."""
     make_run(outputs, 1)
-    (make_run(outputs, 2) / "run.json").write_text("{")
+    path = make_run(outputs, 2)
+    (path / "run.json").write_text("{")
     _, damaged, whole = listed(capsys)
+    assert main(["runs", "--json"]) == 0
+    assert ["damaged", "done"] == [run["status"] for run in json.loads(capsys.readouterr().out)]
+    shutil.copytree(path, path.with_name(f"{path.name}-2"))
+    assert len(listed(capsys)) == 4
     assert ["2026-03-01_12-02-00-00000002", "colours", "damaged"] == damaged.split()[:3]
     assert "done" in whole
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -151,6 +152,18 @@ def test_the_last_run_counts_whatever_became_of_it(spec: Path) -> None:
     run_spec(spec, "model.temperature=0.2")
     found = changes(spec)
     assert (later.name, "failed", True) == (found.run, found.status, found.same)
+
+
+@pytest.mark.parametrize("name", ["run.json", "plan.json"])
+def test_a_damaged_run_stops_no_plan(name: str, spec: Path) -> None:
+    """The run before it is compared with; without one there is nothing to compare."""
+    run = run_spec(spec)
+    later = run.path.with_name(f"2030-01-01_00-00-01{run.path.name[19:]}")
+    shutil.copytree(run.path, later)
+    (later / name).write_text("{")
+    assert run.path.name == changes(spec).run
+    (run.path / name).write_text("{")
+    assert api.changes(plan_of(spec)) is None
 
 
 def test_secrets_of_the_environment_are_compared_as_written(spec: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,6 +20,7 @@ from sdspec.store.tables import (
     CallsWriter,
     RejectsWriter,
     RowsWriter,
+    count_rows,
     iter_rows,
     read_batches,
     read_rows,
@@ -235,3 +236,26 @@ def test_read_only_folder(read_only: Path) -> None:
     """A folder that cannot be written is said so."""
     with pytest.raises(StoreError, match=r"cannot write .*: permission denied\."):
         RowsWriter(read_only, COLUMNS)
+
+
+@pytest.mark.parametrize("left", [0, 30, 0.5, 0.99])
+def test_a_damaged_table_is_one_sentence(left: float, tmp_path: Path) -> None:
+    """A file that was cut, wherever, is said to be damaged, and what makes it again."""
+    write(tmp_path, range(10)).finish()
+    path = tmp_path / "rows.parquet"
+    data = path.read_bytes()
+    path.write_bytes(data[: int(left * len(data)) if left < 1 else int(left)])
+    for read in (read_rows, lambda folder: count_rows(folder, "rows"), lambda folder: list(iter_rows(folder))):
+        with pytest.raises(StoreError, match=r"rows\.parquet is damaged .* makes the same rows out of the journal"):
+            read(tmp_path)
+
+
+def test_bytes_that_were_changed_are_said_so(tmp_path: Path) -> None:
+    """Also where the file's ends are whole: no traceback of the library's."""
+    write(tmp_path, range(1000)).finish()
+    path = tmp_path / "rows.parquet"
+    data = bytearray(path.read_bytes())
+    data[4:400] = b"x" * 396
+    path.write_bytes(data)
+    with pytest.raises(StoreError, match=r"rows\.parquet is damaged"):
+        read_rows(tmp_path)
