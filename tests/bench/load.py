@@ -46,7 +46,6 @@ FAKED: dict[str, Any] = {
 """Questions that differ, also for a dedup that looks for alike ones."""
 FOLLOW_UP = "Say it in other words: "
 """What the second and each later call of a chain asks, before the answer so far."""
-OUTAGE_S = 60
 _T = TypeVar("_T")
 
 
