@@ -54,6 +54,8 @@ class Usage:
         return asdict(self) | {"cost_usd": round(self.cost_usd, 9)}
 
 
+_AFTER_S = 2e-6
+"""Added to a time that is written in whole microseconds, so that it is after that time."""
 TOKENS = ("input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens")
 
 
@@ -89,6 +91,9 @@ class Tally:
     """How long the sessions before this one took."""
     written_at: float | None = None
     """Unix time from which answers in the journal were bought by this run, and not counted; None where all are."""
+    _counted_to: float = field(default_factory=clock.now)
+    """When the last answer bought and counted came. Answers are counted in the order in which they come, each once it
+    is in the journal: those that came later may be there already, and are not counted."""
     _found: set[bytes] = field(default_factory=set)
     _before: Mapping[str, Any] = field(default_factory=dict)
     """`spent` as the run that was killed has left it."""
@@ -119,6 +124,7 @@ class Tally:
         else:
             self.retried += max(0, bought.tries - 1)
             self.failed += record.answer is None
+            self._counted_to = max(self._counted_to, record.created_at)
         self.latency_s += record.latency_s
         if record.charged is not None:
             self.bill.add(record)
@@ -149,7 +155,7 @@ class Tally:
         """
         if self._before and not whole:
             return {**self._before, "wall_s": round(wall_s, 3)}
-        at = datetime.fromtimestamp(clock.now()).astimezone()
+        at = datetime.fromtimestamp(self._counted_to + _AFTER_S).astimezone()
         return {
             "calls": self.made,
             "tokens": self.tokens,

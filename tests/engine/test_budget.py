@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import random
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sdspec.calls import Answer, Ask, Message, ModelCall
+from sdspec.engine import clock
 from sdspec.engine.budget import Budget, Purse
 from sdspec.engine.caller import Bought
 from sdspec.engine.controller import Closed
@@ -227,6 +229,18 @@ def test_a_killed_run_finds_in_the_journal_what_it_had_not_written_down(tmp_path
     ended = Tally.carried(10, {"spent": again.spent(7.0, whole=True)})
     ended.called(Bought(record(1e12), from_journal=True), "generate", b"3")
     assert (3, again.cost_usd) == (ended.made, ended.cost_usd)
+
+
+def test_an_answer_that_is_on_its_way_into_the_journal_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Law 3: it came before a killed run wrote its last note, and was counted after it: a resume counts it, once."""
+    now = time.time()
+    first = Tally(10)
+    first.called(Bought(record(now + 1.0), from_journal=False, tries=1), "generate", b"0")
+    monkeypatch.setattr(clock, "now", lambda: now + 2.0)
+    again = Tally.carried(10, {"spent": first.spent(5.0, whole=False)})
+    for key, created_at in ((b"0", now + 1.0), (b"1", now + 1.0001)):
+        again.called(Bought(record(created_at), from_journal=True), "generate", key)
+    assert (2, 40) == (again.made, again.tokens)
 
 
 def record(created_at: float) -> CallRecord:
