@@ -26,10 +26,7 @@ from sdspec.engine import runner
 from sdspec.engine.workers import Workers
 from sdspec.errors import StoreError
 from sdspec.plan.plan import Plan
-from sdspec.store import tables
-from sdspec.store.behind import Behind
 from sdspec.store.ledger import Call, Judged, Ledger
-from sdspec.store.tables import RowsWriter
 from tests.bench.mix import BEDROCK, OPENAI, SHARES, BookedBedrock, BookedOpenAI, Mix
 from tests.engine.test_endpoints import ENDPOINT, run_on
 from tests.recipes import cli, counts, requests_in, run_spec, start_cli, write_spec
@@ -132,46 +129,6 @@ def test_a_run_killed_while_it_removes_its_shards_can_be_resumed(tmp_path: Path)
     record["process"]["started"] = "before"
     done.folder.write_json("run.json", {**record, "status": "running"})
     assert cli(tmp_path, "resume", "last").returncode == 0
-
-
-def test_a_full_disk_at_commit_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Bad input: rows.parquet's shards cannot be written: status failed with the reason, no ExceptionGroup."""
-    add = RowsWriter.add
-    calls = [0]
-
-    def full(self: RowsWriter, *args: Any, **kwargs: Any) -> None:
-        calls[0] += 1
-        if calls[0] == 5:
-            raise StoreError("cannot write rows: the disk is full.")
-        add(self, *args, **kwargs)
-
-    monkeypatch.setattr(RowsWriter, "add", full)
-    run = run_spec(write_spec(tmp_path))
-    assert run.record()["status"] == "failed"
-    assert "disk is full" in run.record()["why"]
-
-
-@pytest.mark.parametrize("noticed", [1, 2, 3, 4])
-def test_a_disk_that_is_full_for_a_moment_repeats_no_row(
-    noticed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Law 4: what could not be written at first ends the run; each row and each call is in its tables once."""
-    monkeypatch.setattr(tables, "SHARD", 8)
-    look, looks = Behind.look, [0]
-
-    def full(self: Behind) -> None:
-        looks[0] += 1
-        if looks[0] == noticed:
-            raise StoreError("cannot write a shard: the disk is full.")
-        look(self)
-
-    monkeypatch.setattr(Behind, "look", full)
-    run = run_spec(write_spec(tmp_path))
-    found = counts(run)
-    assert "disk is full" in run.record()["why"]
-    assert sorted(indexes(run)) == list(range(found["attempted"]))
-    assert (found["kept"], {}) == (run.rows().num_rows, found["rejected"])
-    assert found["calls"]["made"] == pq.read_metadata(run.path / "calls.parquet").num_rows
 
 
 @pytest.mark.parametrize("kind", ["openai_compatible", "bedrock"])
