@@ -50,7 +50,7 @@ class Rivals:
 
     def is_buying(self, key: bytes) -> bool:
         """Whether another process is buying the key just now: no slot need be waited for."""
-        return not self._claims.is_free(key)
+        return self._claims.has_company and not self._claims.is_free(key)
 
     def claim(self, key: bytes) -> _Claim:
         """A block in which only this process buys the key; it raises ClaimedElsewhere where it has no need to begin."""
